@@ -1,0 +1,1 @@
+"""Cella: a media-asset store."""

@@ -1,0 +1,239 @@
+"""One door to SQLite and to PostgreSQL: `read` and `write` run a function in a transaction.
+
+The drivers are blocking, so each transaction is one hop to a thread: callers hand over a plain
+function of the connection, which does all its statements there.
+
+SQLite has one writer at a time. A thread of our own is that writer; transactions that wait for
+it while it commits are taken together and made durable by one commit (group commit), each in a
+savepoint of its own, so one that fails does not touch its neighbours. None of them is answered
+before that commit. `synchronous=FULL` makes the commit survive a power cut.
+"""
+
+import asyncio
+import queue
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from cella.errors import BadConfig
+
+Tx = Connection
+"""A connection inside a transaction; it commits or rolls back when the function returns."""
+
+T = TypeVar("T")
+Work = Callable[[Tx], T]
+
+_GROUP = 64
+_RETRIES = 5
+
+
+class DatabaseConfig(msgspec.Struct, kw_only=True, frozen=True):
+    """Where the catalogue is.
+
+    `url` is empty for SQLite in the data directory, or `sqlite:///PATH`, or
+    `postgresql://user:password@host:port/name`. `readers` is how many reads go on at once.
+    """
+
+    url: str = ""
+    readers: int = 4
+    pool_size: int = 10
+
+
+class Database:
+    """The catalogue's database. `open` connects; `close` waits for what is under way."""
+
+    def __init__(self, config: DatabaseConfig, default_path: Path) -> None:
+        self._url = _parse(config.url, default_path)
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._config = config
+        self._writer: _GroupWriter | None = None
+
+    @property
+    def description(self) -> str:
+        """The address without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    def open(self) -> None:
+        """Connect. The schema is made by `cella.db.migrations.upgrade`, not here."""
+        if self.is_sqlite:
+            path = Path(self._url.database or "")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writing = _sqlite_engine(self._url, 1, writer=True)
+            self._reading = _sqlite_engine(self._url, self._config.readers, writer=False)
+            self._writer = _GroupWriter(self._writing)
+            threads = self._config.readers
+        else:
+            threads = self._config.pool_size
+            self._writing = sa.create_engine(
+                self._url, pool_size=threads, max_overflow=0, pool_pre_ping=True
+            )
+            self._reading = self._writing.execution_options(isolation_level="REPEATABLE READ")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="cella-db")
+
+    def close(self) -> None:
+        """Finish what is under way and disconnect."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self._threads.shutdown()
+        self._reading.dispose()
+        self._writing.dispose()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that writes; for migrations and administration."""
+        return self._writing
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` in a transaction that only reads, on one consistent snapshot."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.read_now, work)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in a transaction and return when it is durable.
+
+        `work` may be run again after a serialisation conflict, so it must have no effect but
+        on the database. What it raises rolls it back and is raised here. Cancelling the caller
+        does not undo a transaction that has begun.
+        """
+        if self._writer is not None:
+            return await asyncio.wrap_future(self._writer.submit(work))
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.write_now, work)
+
+    def read_now(self, work: Work[T]) -> T:
+        """Like `read`, blocking the calling thread."""
+        with self._reading.connect() as tx, tx.begin():
+            return work(tx)
+
+    def write_now(self, work: Work[T]) -> T:
+        """Like `write`, blocking the calling thread."""
+        if self._writer is not None:
+            return self._writer.submit(work).result()
+        for attempt in range(_RETRIES):
+            try:
+                with self._writing.begin() as tx:
+                    return work(tx)
+            except DBAPIError as error:
+                if attempt == _RETRIES - 1 or not _is_conflict(error):
+                    raise
+        raise AssertionError("unreachable")
+
+
+class _GroupWriter:
+    """The one thread that writes to SQLite."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="cella-db-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work[T]) -> "Future[T]":
+        future: Future[T] = Future()
+        self._waiting.put((work, future))
+        return future
+
+    def close(self) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            group, last = self._next_group()
+            if group:
+                self._commit(group)
+            if last:
+                return
+
+    def _next_group(self) -> tuple[list[tuple[Work[Any], Future[Any]]], bool]:
+        group: list[tuple[Work[Any], Future[Any]]] = []
+        item = self._waiting.get()
+        while item is not None:
+            if item[1].set_running_or_notify_cancel():
+                group.append(item)
+            if len(group) >= _GROUP:
+                return group, False
+            try:
+                item = self._waiting.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
+
+    def _commit(self, group: list[tuple[Work[Any], Future[Any]]]) -> None:
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            with self._engine.begin() as tx:
+                for work, future in group:
+                    try:
+                        with tx.begin_nested():
+                            result = work(tx)
+                    except BaseException as error:
+                        future.set_exception(error)
+                    else:
+                        done.append((future, result))
+        except BaseException as error:
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for future, result in done:
+            future.set_result(result)
+
+
+def _parse(text: str, default_path: Path) -> URL:
+    if not text:
+        return URL.create("sqlite+pysqlite", database=str(default_path))
+    scheme = re.match(r"(sqlite|postgres(?:ql)?)(?:\+\w+)?:", text)
+    if scheme is None:
+        raise BadConfig(
+            "CELLA_DATABASE_URL must begin with sqlite:/// or postgresql:// "
+            "(or be left out for SQLite in the data directory)."
+        )
+    driver = "sqlite+pysqlite" if scheme[1] == "sqlite" else "postgresql+psycopg"
+    return make_url(text).set(drivername=driver)
+
+
+def _sqlite_engine(url: URL, size: int, *, writer: bool) -> Engine:
+    engine = sa.create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": 30.0},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling knows no BEGIN IMMEDIATE and no savepoints.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-65536",
+            "mmap_size=268435456",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        if not writer:
+            connection.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # Taking the write lock at once avoids the deadlock of two readers that both want it.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine
+
+
+def _is_conflict(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")

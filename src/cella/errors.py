@@ -1,0 +1,177 @@
+"""What can go wrong, named for what happened.
+
+Every error of Cella is a `CellaError`. It is raised where it is known and turned into an
+HTTP answer in one place (`cella.http.problems`). `code` is stable and may be relied on by
+clients; the message is a sentence for the person who has to act on it and never holds a path
+of the server or a secret. `retriable` tells whether the same request may succeed later.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class CellaError(Exception):
+    """The root of all errors that Cella raises on purpose."""
+
+    code: ClassVar[str] = "internal"
+    retriable: ClassVar[bool] = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadRequest(CellaError):
+    """The request cannot be understood."""
+
+    code = "bad_request"
+
+
+class InvalidDocument(CellaError):
+    """A document does not fit its schema; `issues` tells which field and why."""
+
+    code = "invalid_document"
+
+    def __init__(self, message: str, issues: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.issues = dict(issues)
+
+
+class Forbidden(CellaError):
+    """Who asks may not do this."""
+
+    code = "forbidden"
+
+
+class LinkRefused(Forbidden):
+    """A link's signature is missing, wrong, changed or expired; the message says which."""
+
+    code = "link_refused"
+
+
+class NotFound(CellaError):
+    """There is no such thing, or none that the asker may know of."""
+
+    code = "not_found"
+
+
+class Conflict(CellaError):
+    """The thing exists already, or is in a state that does not allow this."""
+
+    code = "conflict"
+
+
+class PreconditionMissing(CellaError):
+    """A change needs `If-Match` and came without it."""
+
+    code = "precondition_required"
+
+
+class PreconditionFailed(CellaError):
+    """The etag that came along is not the current one."""
+
+    code = "precondition_failed"
+
+
+class TooLarge(CellaError):
+    """The file or the request is larger than allowed."""
+
+    code = "too_large"
+
+
+class TooSlow(CellaError):
+    """The sender stopped sending, or sends too slowly."""
+
+    code = "too_slow"
+    retriable = True
+
+
+class RangeNotSatisfiable(CellaError):
+    """None of the wanted ranges lies in the blob; `length` is its size in bytes."""
+
+    code = "range_not_satisfiable"
+
+    def __init__(self, message: str, length: int) -> None:
+        super().__init__(message)
+        self.length = length
+
+
+class StoreError(CellaError):
+    """The object store could not do what was asked."""
+
+    code = "store"
+
+
+class BadKey(StoreError):
+    """A blob key that we would never make."""
+
+    code = "bad_key"
+
+
+class BlobMissing(StoreError):
+    """There is no blob under the key."""
+
+    code = "blob_missing"
+
+
+class BlobExists(StoreError):
+    """There is a blob under the key already, and it was not to be replaced."""
+
+    code = "blob_exists"
+
+
+class StoreFull(StoreError):
+    """The store has no room left."""
+
+    code = "store_full"
+    retriable = True
+
+
+class StoreUnavailable(StoreError):
+    """The store did not answer, or not in time."""
+
+    code = "store_unavailable"
+    retriable = True
+
+
+class Corrupt(StoreError):
+    """The bytes are not the ones that were to be stored or read: length or digest differ."""
+
+    code = "corrupt"
+
+
+class MediaError(CellaError):
+    """A file could not be turned into what was wanted of it."""
+
+    code = "media"
+
+
+class CannotDecode(MediaError):
+    """The file is broken, or is not what it says it is. Trying again changes nothing."""
+
+    code = "cannot_decode"
+
+
+class OverLimit(MediaError):
+    """Decoding would need more pixels, memory or time than one file may have."""
+
+    code = "over_limit"
+
+
+class DecoderCrashed(MediaError):
+    """The decoding child died or gave no answer; another try may do better."""
+
+    code = "decoder_crashed"
+    retriable = True
+
+
+class LeaseLost(CellaError):
+    """Another worker has taken the job over; what this attempt did does not count."""
+
+    code = "lease_lost"
+
+
+class BadConfig(CellaError):
+    """A setting is wrong; the message names it."""
+
+    code = "bad_config"

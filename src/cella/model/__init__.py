@@ -1,0 +1,28 @@
+"""The nouns: what Cella knows of a file, a project and a user. Values only, no input or output."""
+
+from cella.model.file import (
+    File,
+    FileStatus,
+    Processing,
+    ProcessingStatus,
+    Variation,
+)
+from cella.model.people import ANONYMOUS, Actor, Token, User
+from cella.model.project import METHODS, Grant, Group, Permissions, Project
+
+__all__ = [
+    "ANONYMOUS",
+    "METHODS",
+    "Actor",
+    "File",
+    "FileStatus",
+    "Grant",
+    "Group",
+    "Permissions",
+    "Processing",
+    "ProcessingStatus",
+    "Project",
+    "Token",
+    "User",
+    "Variation",
+]
