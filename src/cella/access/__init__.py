@@ -1,0 +1,1 @@
+"""Judges who may do what. Handed everything, looks nothing up."""

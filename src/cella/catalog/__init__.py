@@ -1,0 +1,1 @@
+"""The catalogue: documents about files, projects and people, in SQLite or PostgreSQL."""

@@ -1,0 +1,164 @@
+"""Files in the catalogue, and which blobs are theirs.
+
+Every function here keeps three things true in its transaction: `blobs` lists exactly the
+original and the variations of each file, `length_aggregate` is their sum, and the project's
+totals follow.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from cella.catalog import projects
+from cella.catalog.tables import blobs, files
+from cella.db import Tx
+from cella.errors import NotFound, PreconditionFailed
+from cella.model import File, Processing, Variation
+
+COLUMNS: tuple[sa.Column[Any], ...] = tuple(
+    files.c["user_id" if name == "user" else name] for name in File.__struct_fields__
+)
+"""The columns of a file, in the order of the fields of `File`."""
+
+ORIGINAL = ""
+"""What `blobs.size` says of an original; a variation's has its size."""
+
+_variations = msgspec.json.Decoder(tuple[Variation, ...])
+_processing = msgspec.json.Decoder(Processing)
+_NO_VARIATIONS = "[]"
+
+
+class BlobRef(msgspec.Struct, frozen=True):
+    """A blob of a file: its key, and the variation's size or `ORIGINAL`."""
+
+    key: str
+    size: str
+
+
+def add(tx: Tx, file: File, refs: Iterable[BlobRef]) -> None:
+    """Put a new file into the catalogue."""
+    tx.execute(files.insert().values(_values(file)))
+    _add_refs(tx, file.id, refs)
+    if file.project is not None:
+        projects.count(tx, file.project, files=1, size=file.length_aggregate)
+
+
+def get(tx: Tx, file_id: str, *, deleted: bool = False, for_change: bool = False) -> File:
+    """The file; raises `NotFound` where there is none, or a deleted one is not wanted.
+
+    With `for_change` nobody else changes it until the transaction ends.
+    """
+    query = sa.select(*COLUMNS).where(files.c.id == file_id)
+    row = tx.execute(query.with_for_update() if for_change else query).one_or_none()
+    if row is None or (row.deleted is not None and not deleted):
+        raise NotFound(f"File {file_id} does not exist.")
+    return from_row(row)
+
+
+def by_blob(tx: Tx, key: str) -> tuple[File, str]:
+    """The file that a blob belongs to, and the blob's size label; raises `NotFound`."""
+    row = tx.execute(
+        sa.select(*COLUMNS, blobs.c.size)
+        .join(blobs, blobs.c.file_id == files.c.id)
+        .where(blobs.c.key == key, files.c.deleted.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise NotFound("There is no such file, or it was deleted.")
+    return from_row(row), row[-1]
+
+
+def known_keys(tx: Tx, keys: Sequence[str]) -> set[str]:
+    """Those of `keys` that belong to a file, deleted ones included."""
+    return set(tx.execute(sa.select(blobs.c.key).where(blobs.c.key.in_(keys))).scalars())
+
+
+def replace(tx: Tx, old: File, new: File, refs: Iterable[BlobRef] = ()) -> None:
+    """Write `new` in the place of `old`; `refs` are blobs that the file has got on top.
+
+    Raises `PreconditionFailed` where the file has changed since `old` was read.
+    """
+    done = tx.execute(
+        files.update().where(files.c.id == old.id, files.c.etag == old.etag).values(_values(new))
+    )
+    if done.rowcount != 1:
+        raise PreconditionFailed("The file has changed meanwhile; read it again.")
+    _add_refs(tx, new.id, refs)
+    grown = new.length_aggregate - old.length_aggregate
+    shown = (new.deleted is None) - (old.deleted is None)
+    if new.project is not None and (grown or shown):
+        projects.count(tx, new.project, files=shown, size=grown)
+
+
+def forget(tx: Tx, file_id: str) -> tuple[str, list[str]] | None:
+    """Drop a deleted file's row for good: its backend and the keys of its blobs.
+
+    None where there is no such file, or it is not deleted.
+    """
+    row = tx.execute(
+        files.select().where(files.c.id == file_id, files.c.deleted.is_not(None))
+    ).one_or_none()
+    if row is None:
+        return None
+    keys = list(
+        tx.execute(
+            sa.select(blobs.c.key).where(blobs.c.file_id == file_id).order_by(blobs.c.key)
+        ).scalars()
+    )
+    tx.execute(blobs.delete().where(blobs.c.file_id == file_id))
+    tx.execute(files.delete().where(files.c.id == file_id))
+    if row.project is not None:
+        projects.count(tx, row.project, size=-row.length_aggregate)
+    return row.backend, keys
+
+
+def _add_refs(tx: Tx, file_id: str, refs: Iterable[BlobRef]) -> None:
+    rows = [{"key": ref.key, "file_id": file_id, "size": ref.size} for ref in refs]
+    if rows:
+        tx.execute(blobs.insert(), rows)
+
+
+def _values(file: File) -> dict[str, Any]:
+    return {
+        "id": file.id,
+        "created": file.created,
+        "updated": file.updated,
+        "etag": file.etag,
+        "project": file.project,
+        "user_id": file.user,
+        "name": file.name,
+        "filename": file.filename,
+        "content_type": file.content_type,
+        "length": file.length,
+        "backend": file.backend,
+        "file_path": file.file_path,
+        "status": file.status,
+        "md5": file.md5,
+        "sha256": file.sha256,
+        "description": file.description,
+        "declared_type": file.declared_type,
+        "format": file.format,
+        "size": file.size,
+        "width": file.width,
+        "height": file.height,
+        "duration": file.duration,
+        "processing": _text(file.processing),
+        "variations": _text(file.variations) or _NO_VARIATIONS,
+        "length_aggregate": file.length_aggregate,
+        "deleted": file.deleted,
+    }
+
+
+def _text(value: object) -> str | None:
+    return msgspec.json.encode(value).decode() if value else None
+
+
+def from_row(row: Sequence[Any]) -> File:
+    """The file that a row of `COLUMNS` holds; what follows them is left to the caller."""
+    *plain, processing, variations, deleted = row[: len(COLUMNS)]
+    nested = (
+        None if processing is None else _processing.decode(processing),
+        () if variations == _NO_VARIATIONS else _variations.decode(variations),
+    )
+    return File(*(*plain, *nested, deleted))

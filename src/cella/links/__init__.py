@@ -1,0 +1,1 @@
+"""Signs, spells and expires links. Looks nothing up."""

@@ -1,0 +1,53 @@
+"""How long links last.
+
+Time is cut into windows of a quarter of a backend's validity. All links spelled within one
+window expire at the same moment, at most `validity` seconds after it began, so every reader in
+a window gets the same URL, caches hit, and every link lasts at least three quarters of the
+validity. Windows begin at multiples of their length since the epoch, so processes agree on
+them without talking.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+_WINDOWS_PER_VALIDITY = 4
+_DEFAULT = 30 * 24 * 3600
+
+
+class LinkConfig(msgspec.Struct, kw_only=True, frozen=True):
+    """`file_link_validity`: seconds that links of a backend last, with `default` for the rest.
+
+    `scheme` and `server_name` (host and port) make the address that links begin with.
+    `link_keys`: the first signs, all of them verify; see `cella.links.token`.
+    """
+
+    file_link_validity: dict[str, int] = msgspec.field(
+        default_factory=lambda: {"default": _DEFAULT, "gcs": 23 * 3600}
+    )
+    scheme: str = "http"
+    server_name: str = ""
+    link_keys: tuple[str, ...] = ()
+
+
+class Window(NamedTuple):
+    """The window that an instant lies in: links spelled from `begins` on end at `expires`.
+
+    Both are whole seconds since the epoch.
+    """
+
+    begins: int
+    expires: int
+
+
+def window(now: float, validity: int) -> Window:
+    """The window of the instant `now` for links that last `validity` seconds at most."""
+    step = max(1, validity // _WINDOWS_PER_VALIDITY)
+    begins = int(now) // step * step
+    return Window(begins, begins + max(validity, 1))
+
+
+def validity_of(config: LinkConfig, backend: str) -> int:
+    """Seconds that links of the backend last at most."""
+    validity = config.file_link_validity
+    return validity.get(backend, validity.get("default", _DEFAULT))
