@@ -171,6 +171,13 @@ class LeaseLost(CellaError):
     code = "lease_lost"
 
 
+class DatabaseUnavailable(CellaError):
+    """The database cannot be reached or opened."""
+
+    code = "database_unavailable"
+    retriable = True
+
+
 class BadConfig(CellaError):
     """A setting is wrong; the message names it."""
 

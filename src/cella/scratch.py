@@ -45,13 +45,17 @@ class Scratch:
         process's beyond doubt.
         """
         self._root.mkdir(parents=True, exist_ok=True)
-        while self._lock is None:
-            name = secrets.token_hex(8)
-            self._lock = _try_lock(self._root / f"{name}.lock")
-        folder = self._root / name
-        (folder / "intents").mkdir(parents=True)
-        (folder / "work").mkdir()
-        self._folder = folder
+        lock = None
+        while lock is None:
+            folder = self._root / secrets.token_hex(8)
+            lock = _try_lock(_lock_path(folder))
+        try:
+            (folder / "intents").mkdir(parents=True)
+            (folder / "work").mkdir()
+        except OSError:
+            os.close(lock)
+            raise
+        self._folder, self._lock = folder, lock
 
     def close(self) -> None:
         """Remove the folder and give up its lock; an intent that is still open is kept."""

@@ -1,0 +1,1 @@
+"""Object stores: where blobs lie. They do not know that there are files."""
