@@ -1,0 +1,36 @@
+"""How background work is run, and how long to pause before trying again. Pure."""
+
+import msgspec
+
+MAX_ATTEMPTS = 5
+_MOST_DOUBLINGS = 62
+
+
+class JobsConfig(msgspec.Struct, kw_only=True, frozen=True):
+    """How background work is run; times are seconds.
+
+    `lease_seconds` is how long a dead worker keeps its jobs from the others; it must be well
+    above the difference between the machines' clocks. `slots` is how many jobs one worker does
+    at once, 0 for one per core. `stop_seconds` is how long a stopping worker waits for its jobs
+    before it hands them back.
+    """
+
+    lease_seconds: float = 30.0
+    poll_seconds: float = 1.0
+    slots: int = 0
+    max_attempts: int = MAX_ATTEMPTS
+    retry_base_seconds: float = 1.0
+    retry_cap_seconds: float = 300.0
+    stop_seconds: float = 10.0
+
+
+def pause(config: JobsConfig, attempts: int, chance: float) -> float:
+    """Seconds to wait after attempt number `attempts` (from 1) failed.
+
+    Exponential with full jitter: any part of a span that doubles with each attempt up to the
+    cap, so jobs that failed together do not come back together
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). `chance` is a
+    random number from 0 to 1 and picks the part.
+    """
+    doublings = min(max(attempts - 1, 0), _MOST_DOUBLINGS)
+    return chance * min(config.retry_cap_seconds, config.retry_base_seconds * 2.0**doublings)
