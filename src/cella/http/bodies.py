@@ -1,0 +1,43 @@
+"""Request bodies that arrive in their own time, but not in any time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+
+from cella.errors import BadRequest, TooSlow
+
+
+def announced_length(request: Request) -> int | None:
+    """The request's `Content-Length` in bytes, or None where it has none."""
+    text = request.headers.get("content-length")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise BadRequest("Content-Length is not a number of bytes.")
+    return int(text)
+
+
+async def paced(request: Request, seconds: float, least: int) -> AsyncIterator[bytes]:
+    """The body in chunks; raises `TooSlow` when `seconds` pass with less than `least` bytes.
+
+    Raises Starlette's `ClientDisconnect` where the connection breaks off.
+    """
+    loop = asyncio.get_running_loop()
+    chunks = request.stream()
+    began, received = loop.time(), 0
+    while True:
+        try:
+            async with asyncio.timeout_at(began + seconds):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise TooSlow(
+                f"The upload brought less than {least} bytes in {seconds:g} seconds "
+                "and was given up."
+            ) from None
+        if chunk is None:
+            return
+        received += len(chunk)
+        if received >= least:
+            began, received = loop.time(), 0
+        yield chunk
