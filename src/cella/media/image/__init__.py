@@ -1,0 +1,1 @@
+"""Images: probe, render, and the pipeline between."""
