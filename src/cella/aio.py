@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -10,15 +11,17 @@ T = TypeVar("T")
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end even where the caller is cancelled meanwhile.
 
-    The cancellation is raised afterwards. For steps that must not be left half done, such as a
-    commit and what follows from it.
+    The cancellation is raised afterwards, with what `work` raised as its cause. For steps that
+    must not be left half done, such as a commit and what follows from it.
     """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    except asyncio.CancelledError as cancelled:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise cancelled from None if task.cancelled() else task.exception()
 
 
 async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -79,6 +79,12 @@ class TooLarge(CellaError):
     code = "too_large"
 
 
+class UnsupportedCoding(CellaError):
+    """The body is compressed, or encoded in another way that is not undone here."""
+
+    code = "unsupported_coding"
+
+
 class TooSlow(CellaError):
     """The sender stopped sending, or sends too slowly."""
 

@@ -5,11 +5,11 @@ lives as long as the process: a lock file beside it is held with flock(2), which
 releases however the process ends. Whoever opens a scratch later finds the folders of the dead,
 and takes them over.
 
-An *intent* is an empty file in that folder, named after a blob key: "I am putting this blob and
-no row points at it yet". It is written before the bytes and removed after the row was committed
+An *intent* is a line in a journal in that folder: "I am putting this blob and no row points at it
+yet". It is written before the bytes, and crossed out by another line after the row was committed
 or the blob was deleted again. So after a kill -9 the next start knows exactly which blobs may
-have been left without a row, without reading the whole store. An intent is not fsynced: what a
-power cut makes of it is left to the sweep of the whole store.
+have been left without a row, without reading the whole store. The journal is not fsynced, so a
+line costs microseconds: what a power cut makes of it is left to a sweep of the whole store.
 """
 
 import fcntl
@@ -18,9 +18,11 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote, unquote
+
+_JOURNAL = "intents"
+_JOURNAL_BYTES = 64 << 10
 
 
 class Scratch:
@@ -30,6 +32,9 @@ class Scratch:
         self._root = root
         self._lock: int | None = None
         self._folder: Path | None = None
+        self._journal = -1
+        self._journal_size = 0
+        self._unsettled: set[tuple[str, str]] = set()
 
     @property
     def path(self) -> Path:
@@ -50,8 +55,9 @@ class Scratch:
             folder = self._root / secrets.token_hex(8)
             lock = _try_lock(_lock_path(folder))
         try:
-            (folder / "intents").mkdir(parents=True)
-            (folder / "work").mkdir()
+            (folder / "work").mkdir(parents=True)
+            flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND
+            self._journal = os.open(folder / _JOURNAL, flags, 0o600)
         except OSError:
             os.close(lock)
             raise
@@ -63,8 +69,9 @@ class Scratch:
         if folder is None or lock is None:
             return
         self._folder = self._lock = None
+        os.close(self._journal)
         shutil.rmtree(folder / "work", ignore_errors=True)
-        if not any((folder / "intents").iterdir()):
+        if not self._unsettled:
             shutil.rmtree(folder, ignore_errors=True)
             _lock_path(folder).unlink(missing_ok=True)
         os.close(lock)
@@ -79,15 +86,25 @@ class Scratch:
             shutil.rmtree(room, ignore_errors=True)
 
     def intend(self, backend: str, key: str) -> None:
-        """Note that the blob `key` is about to be put and has no row yet."""
-        os.close(os.open(self._intent(backend, key), os.O_CREAT | os.O_WRONLY, 0o600))
+        """Note that the blob `key` is about to be put and has no row yet. Raises `OSError`."""
+        self._write(f"+{backend}:{key}\n")
+        self._unsettled.add((backend, key))
 
     def settle(self, backend: str, key: str) -> None:
-        """Forget the intent: the row stands, or the blob is gone."""
-        self._intent(backend, key).unlink(missing_ok=True)
+        """Forget the intent: the row stands, or the blob is gone. Raises `OSError`."""
+        self._write(f"-{backend}:{key}\n")
+        self._unsettled.discard((backend, key))
+        if not self._unsettled and self._journal_size > _JOURNAL_BYTES:
+            os.ftruncate(self._journal, 0)
+            self._journal_size = 0
 
-    def _intent(self, backend: str, key: str) -> Path:
-        return self.path / "intents" / quote(f"{backend}:{key}", safe="")
+    @property
+    def unsettled(self) -> frozenset[tuple[str, str]]:
+        """This process's own open intents, as (backend, key)."""
+        return frozenset(self._unsettled)
+
+    def _write(self, line: str) -> None:
+        self._journal_size += os.write(self._journal, line.encode())
 
     @contextmanager
     def orphans(self) -> Iterator[list[tuple[str, str]]]:
@@ -104,12 +121,7 @@ class Scratch:
                 lock = _try_lock(lock_path)
                 if lock is not None:
                     dead.append((lock_path.with_suffix(""), lock))
-            yield [
-                _parse_intent(intent.name)
-                for folder, _ in dead
-                if (folder / "intents").is_dir()
-                for intent in sorted((folder / "intents").iterdir())
-            ]
+            yield sorted(intent for folder, _ in dead for intent in _open_intents(folder))
             for folder, _ in dead:
                 shutil.rmtree(folder, ignore_errors=True)
                 _lock_path(folder).unlink(missing_ok=True)
@@ -136,6 +148,15 @@ def _try_lock(path: Path) -> int | None:
     return fd
 
 
-def _parse_intent(name: str) -> tuple[str, str]:
-    backend, _, key = unquote(name).partition(":")
-    return backend, key
+def _open_intents(folder: Path) -> set[tuple[str, str]]:
+    """The lines of a dead process's journal that are not crossed out.
+
+    A last line that is torn was never finished, so what it intended has not begun.
+    """
+    found: set[tuple[str, str]] = set()
+    with suppress(FileNotFoundError):
+        for line in (folder / _JOURNAL).read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                backend, _, key = line[1:-1].partition(":")
+                (found.add if line[0] == "+" else found.discard)((backend, key))
+    return found

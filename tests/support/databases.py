@@ -11,10 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-import cella.catalog.tables
-import cella.jobs.tables  # noqa: F401 - these declare their tables on the metadata
-from cella.db import Database, DatabaseConfig
-from cella.db.schema import metadata
+from cella.db import Database, DatabaseConfig, migrations
 
 with warnings.catch_warnings():
     # It looks for XDG_RUNTIME_DIR while it is imported and warns where there is none.
@@ -26,7 +23,7 @@ _TEMPLATE = "cella_template"
 
 def make_schema(database: Database) -> None:
     """Make all tables. The one place that knows how a test database gets its schema."""
-    metadata.create_all(database.engine)
+    migrations.upgrade(database)
 
 
 def address(database: Database) -> str:

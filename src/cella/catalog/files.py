@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from cella.catalog import projects
 from cella.catalog.tables import blobs, files
+from cella.catalog.tables import projects as owners
 from cella.db import Tx
 from cella.errors import NotFound, PreconditionFailed
 from cella.model import File, Processing, Variation
@@ -24,6 +25,25 @@ COLUMNS: tuple[sa.Column[Any], ...] = tuple(
 
 ORIGINAL = ""
 """What `blobs.size` says of an original; a variation's has its size."""
+
+# Statements of the hot paths are built once: building one costs more than running it.
+_INSERT = files.insert()
+_INSERT_REFS = blobs.insert()
+_GET = sa.select(*COLUMNS).where(files.c.id == sa.bindparam("file_id"))
+_GET_FOR_CHANGE = _GET.with_for_update()
+_REPLACE = files.update().where(
+    files.c.id == sa.bindparam("old_id"), files.c.etag == sa.bindparam("old_etag")
+)
+_BY_BLOB = (
+    sa.select(*COLUMNS, blobs.c.size)
+    .join(blobs, blobs.c.file_id == files.c.id)
+    .outerjoin(owners, owners.c.id == files.c.project)
+    .where(
+        blobs.c.key == sa.bindparam("blob_key"),
+        files.c.deleted.is_(None),
+        owners.c.deleted.is_(None),
+    )
+)
 
 _variations = msgspec.json.Decoder(tuple[Variation, ...])
 _processing = msgspec.json.Decoder(Processing)
@@ -39,10 +59,12 @@ class BlobRef(msgspec.Struct, frozen=True):
 
 def add(tx: Tx, file: File, refs: Iterable[BlobRef]) -> None:
     """Put a new file into the catalogue."""
-    tx.execute(files.insert().values(_values(file)))
+    tx.execute(_INSERT, _values(file))
     _add_refs(tx, file.id, refs)
     if file.project is not None:
-        projects.count(tx, file.project, files=1, size=file.length_aggregate)
+        projects.count(
+            tx, file.project, files=int(file.deleted is None), size=file.length_aggregate
+        )
 
 
 def get(tx: Tx, file_id: str, *, deleted: bool = False, for_change: bool = False) -> File:
@@ -50,20 +72,19 @@ def get(tx: Tx, file_id: str, *, deleted: bool = False, for_change: bool = False
 
     With `for_change` nobody else changes it until the transaction ends.
     """
-    query = sa.select(*COLUMNS).where(files.c.id == file_id)
-    row = tx.execute(query.with_for_update() if for_change else query).one_or_none()
+    query = _GET_FOR_CHANGE if for_change else _GET
+    row = tx.execute(query, {"file_id": file_id}).one_or_none()
     if row is None or (row.deleted is not None and not deleted):
         raise NotFound(f"File {file_id} does not exist.")
     return from_row(row)
 
 
 def by_blob(tx: Tx, key: str) -> tuple[File, str]:
-    """The file that a blob belongs to, and the blob's size label; raises `NotFound`."""
-    row = tx.execute(
-        sa.select(*COLUMNS, blobs.c.size)
-        .join(blobs, blobs.c.file_id == files.c.id)
-        .where(blobs.c.key == key, files.c.deleted.is_(None))
-    ).one_or_none()
+    """The file that a blob belongs to, and the blob's size label.
+
+    Raises `NotFound`, also where the file or its project was deleted.
+    """
+    row = tx.execute(_BY_BLOB, {"blob_key": key}).one_or_none()
     if row is None:
         raise NotFound("There is no such file, or it was deleted.")
     return from_row(row), row[-1]
@@ -79,9 +100,7 @@ def replace(tx: Tx, old: File, new: File, refs: Iterable[BlobRef] = ()) -> None:
 
     Raises `PreconditionFailed` where the file has changed since `old` was read.
     """
-    done = tx.execute(
-        files.update().where(files.c.id == old.id, files.c.etag == old.etag).values(_values(new))
-    )
+    done = tx.execute(_REPLACE, {"old_id": old.id, "old_etag": old.etag, **_values(new)})
     if done.rowcount != 1:
         raise PreconditionFailed("The file has changed meanwhile; read it again.")
     _add_refs(tx, new.id, refs)
@@ -116,7 +135,7 @@ def forget(tx: Tx, file_id: str) -> tuple[str, list[str]] | None:
 def _add_refs(tx: Tx, file_id: str, refs: Iterable[BlobRef]) -> None:
     rows = [{"key": ref.key, "file_id": file_id, "size": ref.size} for ref in refs]
     if rows:
-        tx.execute(blobs.insert(), rows)
+        tx.execute(_INSERT_REFS, rows)
 
 
 def _values(file: File) -> dict[str, Any]:

@@ -5,8 +5,11 @@ lies, so a `Listing` remembers where the pages it has served begin, for as long 
 joined or left the project (`project_stats.revision`), and starts at the nearest one.
 """
 
+import math
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
@@ -18,6 +21,7 @@ from cella.catalog.files import COLUMNS, from_row
 from cella.catalog.tables import files
 from cella.db import Tx
 from cella.errors import BadRequest
+from cella.ids import is_id
 from cella.lru import Lru
 from cella.model import Actor, File
 
@@ -56,6 +60,7 @@ _OPERATORS: dict[str, Callable[[sa.Column[Any], Any], sa.ColumnElement[bool]]] =
     "$lt": lambda column, value: column < value,
     "$lte": lambda column, value: column <= value,
 }
+_BOOKMARKED_ORDERS = (("_id",), ("_created", "_id"))
 _MAX_TERMS = 100
 _MAX_INT = (1 << 63) - 1
 _REMEMBERED_FILES = 10_000
@@ -91,15 +96,15 @@ class Listing:
     def __init__(self) -> None:
         self._remembered: Lru[str, File] = Lru(_REMEMBERED_FILES)
         self._marks: OrderedDict[tuple[object, ...], dict[int, tuple[Any, ...]]] = OrderedDict()
+        self._marks_lock = threading.Lock()
 
     def page(self, tx: Tx, actor: Actor, query: FileQuery) -> Page:
         """One page of the files that the actor may read; raises `BadRequest`."""
         order = _order(query.sort)
-        if set(query.where) == {"project"} and isinstance(query.where["project"], str):
-            return self._page_of_project(tx, actor, query.where["project"], order, query)
-        condition = compile_where(query.where) & files.c.deleted.is_(None)
-        if not actor.is_admin:
-            condition &= files.c.project.in_(projects.readable(actor))
+        project = query.where.get("project")
+        if len(query.where) == 1 and isinstance(project, str) and is_id(project):
+            return self._page_of_project(tx, actor, project, order, query)
+        condition = compile_where(query.where) & files.c.deleted.is_(None) & _readable(actor)
         total = tx.execute(
             sa.select(sa.func.count()).select_from(files).where(condition)
         ).scalar_one()
@@ -115,7 +120,7 @@ class Listing:
     def _page_of_project(
         self, tx: Tx, actor: Actor, project: str, order: tuple[Order, ...], query: FileQuery
     ) -> Page:
-        if not _may_list(tx, actor, project):
+        if not projects.may_list(tx, actor, project):
             return Page(0, [])
         stats = projects.stats(tx, project)
         skip = (query.page - 1) * query.limit
@@ -123,15 +128,13 @@ class Listing:
             return Page(stats.files, [])
         columns = [_FIELDS[name][0] for name, _ in order]
         condition = (files.c.project == project) & files.c.deleted.is_(None)
-        marks: dict[int, tuple[Any, ...]] | None = None
-        if len({descends for _, descends in order}) == 1 and order[0][0] in ("_id", "_created"):
-            marks = self._marks_of((project, order, query.limit, stats.revision))
-            nearest = max((page for page in marks if page <= query.page), default=None)
-            if nearest is not None:
-                skip = (query.page - nearest) * query.limit
-                start = sa.tuple_(*columns)
-                mark = sa.tuple_(*marks[nearest])
-                condition &= start <= mark if order[0][1] else start >= mark
+        pages = (project, order, query.limit, stats.revision)
+        nearest = self._nearest_mark(pages, query.page)
+        if nearest is not None:
+            page, values = nearest
+            skip = (query.page - page) * query.limit
+            start, mark = sa.tuple_(*columns), sa.tuple_(*values)
+            condition &= start <= mark if order[0][1] else start >= mark
         rows = tx.execute(
             sa.select(files.c.id, files.c.etag, *columns)
             .where(condition)
@@ -139,8 +142,8 @@ class Listing:
             .limit(query.limit)
             .offset(skip)
         ).all()
-        if marks is not None and rows and len(marks) < _BOOKMARKS_EACH:
-            marks[query.page] = tuple(rows[0][2:])
+        if rows and _can_be_marked(order):
+            self._mark(pages, query.page, tuple(rows[0][2:]))
         return Page(stats.files, self._files(tx, [(row[0], row[1]) for row in rows]))
 
     def _files(self, tx: Tx, states: list[tuple[str, str]]) -> list[File]:
@@ -154,19 +157,36 @@ class Listing:
                 self._remembered.keep(file.etag, file)
         return [file for file in (known[etag] for _, etag in states) if file is not None]
 
-    def _marks_of(self, key: tuple[object, ...]) -> dict[int, tuple[Any, ...]]:
-        marks = self._marks.setdefault(key, {})
-        self._marks.move_to_end(key)
-        while len(self._marks) > _BOOKMARKED_LISTS:
-            self._marks.popitem(last=False)
-        return marks
+    def _nearest_mark(
+        self, pages: tuple[object, ...], page: int
+    ) -> tuple[int, tuple[Any, ...]] | None:
+        """The last bookmark not behind `page`: its page and the values that it begins with."""
+        with self._marks_lock:
+            marks = self._marks.get(pages, {})
+            nearest = max((marked for marked in marks if marked <= page), default=None)
+            return None if nearest is None else (nearest, marks[nearest])
+
+    def _mark(self, pages: tuple[object, ...], page: int, values: tuple[Any, ...]) -> None:
+        with self._marks_lock:
+            marks = self._marks.setdefault(pages, {})
+            self._marks.move_to_end(pages)
+            if len(marks) < _BOOKMARKS_EACH:
+                marks[page] = values
+            while len(self._marks) > _BOOKMARKED_LISTS:
+                self._marks.popitem(last=False)
 
 
-def _may_list(tx: Tx, actor: Actor, project: str) -> bool:
+def _can_be_marked(order: Sequence[Order]) -> bool:
+    """Whether one comparison of rows finds a page's begin: one direction, and no nulls."""
+    names = tuple(name for name, _ in order)
+    return names in _BOOKMARKED_ORDERS and len({descends for _, descends in order}) == 1
+
+
+def _readable(actor: Actor) -> sa.ColumnElement[bool]:
+    """Which files the actor may read; nobody reads those of a deleted project."""
     if actor.is_admin:
-        return True
-    query = projects.readable(actor).where(sa.column("project_id") == project).limit(1)
-    return tx.execute(query).first() is not None
+        return files.c.project.is_(None) | files.c.project.not_in(projects.deleted())
+    return files.c.project.in_(projects.readable(actor))
 
 
 def compile_where(where: Mapping[str, Any]) -> sa.ColumnElement[bool]:
@@ -186,7 +206,7 @@ def _term(name: str, wanted: Any) -> sa.ColumnElement[bool]:
     if name not in _FIELDS:
         return sa.false()
     column, kind = _FIELDS[name]
-    if not isinstance(wanted, dict):
+    if not isinstance(wanted, dict) or not wanted:
         return _compare(column, kind, "$eq", wanted)
     parts = [_compare(column, kind, operator, value) for operator, value in wanted.items()]
     return sa.and_(sa.true(), *parts)
@@ -199,10 +219,10 @@ def _compare(
         if not isinstance(value, list) or len(value) > _MAX_TERMS:
             raise BadRequest(f"{operator} takes a list of at most {_MAX_TERMS} values.")
         known = [item for item in (_cast(kind, raw) for raw in value) if item is not None]
-        inside = column.in_(known)
-        if operator == "$in":
-            return inside
-        return ~inside | column.is_(None)
+        inside = column.is_not(None) & column.in_(known)
+        if None in value:
+            inside |= column.is_(None)
+        return inside if operator == "$in" else ~inside
     if operator not in _OPERATORS:
         raise BadRequest(f"`where` does not know the operator {operator}.")
     if value is None:
@@ -215,34 +235,53 @@ def _compare(
     return _OPERATORS[operator](column, cast)
 
 
-def _cast(kind: _Kind, value: Any) -> str | int | float | None:
-    """The value as the column holds it, or None where none of that kind can be equal to it."""
+def _cast(kind: _Kind, value: Any) -> str | int | sa.ColumnElement[float] | None:
+    """The value as the database compares it with the column; None where it cannot."""
     if kind == "text":
         return value if isinstance(value, str) and "\0" not in value else None
     if kind == "date":
         return _seconds(value) if isinstance(value, str) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _MAX_INT:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value
+    if isinstance(value, int) and abs(value) <= _MAX_INT:
+        return value
+    # Beyond what columns hold, and drivers take, all that counts is which way it lies.
+    number = value if isinstance(value, float) else math.inf if value > 0 else -math.inf
+    # Left to the column's type, PostgreSQL would round the number before it compares.
+    return sa.literal(number, sa.Double)
 
 
 def _seconds(text: str) -> int | None:
     try:
-        return int(parsedate_to_datetime(text).timestamp())
+        moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
+    if moment.tzinfo is None:
+        # RFC 5322, section 3.3: `-0000` is UTC of which no place is known.
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp())
 
 
 def _order(sort: Sequence[Order]) -> tuple[Order, ...]:
     """The wanted order, made total by the id."""
-    for name, _ in sort:
+    order: list[Order] = []
+    for name, descends in sort:
         if name not in _FIELDS:
             raise BadRequest(f"`sort` names {name!r}, which files cannot be sorted by.")
-    if any(name == "_id" for name, _ in sort):
-        return tuple(sort)
-    return (*sort, ("_id", sort[-1][1] if sort else False))
+        order.append((name, descends))
+    names = [name for name, _ in order]
+    if "_id" in names:
+        return tuple(order[: names.index("_id") + 1])
+    return (*order, ("_id", order[-1][1] if order else False))
 
 
 def _order_by(order: Sequence[Order]) -> list[sa.ColumnElement[Any]]:
+    """The order in SQL; null is the least value, as in the original, on both databases."""
     columns = ((_FIELDS[name][0], descends) for name, descends in order)
-    return [column.desc() if descends else column.asc() for column, descends in columns]
+    return [_direction(column, descends=descends) for column, descends in columns]
+
+
+def _direction(column: sa.Column[Any], *, descends: bool) -> sa.ColumnElement[Any]:
+    if not column.nullable:
+        return column.desc() if descends else column.asc()
+    return column.desc().nulls_last() if descends else column.asc().nulls_first()

@@ -4,32 +4,49 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from cella.catalog.tables import memberships, tokens, users
 from cella.db import Tx
 from cella.errors import Conflict, NotFound
 from cella.model import Token, User
 
+_BEARER = (
+    sa.select(users)
+    .join(tokens, tokens.c.user_id == users.c.id)
+    .where(
+        tokens.c.hash == sa.bindparam("hashed"),
+        tokens.c.subclient == sa.bindparam("subclient"),
+        tokens.c.expires.is_(None) | (tokens.c.expires > sa.bindparam("now")),
+        users.c.disabled.is_(False),
+    )
+)
+_GROUPS = (
+    sa.select(memberships.c.group_id)
+    .where(memberships.c.user_id == sa.bindparam("user_id"))
+    .order_by(memberships.c.group_id)
+)
+
 _strings = msgspec.json.Decoder(tuple[str, ...])
 
 
 def add_user(tx: Tx, user: User) -> None:
     """Put a new user into the catalogue; raises `Conflict` where the name is taken."""
-    if find_user(tx, user.username) is not None:
-        raise Conflict(f"There is a user named {user.username} already.")
-    tx.execute(
-        users.insert().values(
-            id=user.id,
-            created=user.created,
-            updated=user.updated,
-            etag=user.etag,
-            username=user.username,
-            full_name=user.full_name,
-            email=user.email,
-            roles=msgspec.json.encode(user.roles).decode(),
-            disabled=user.disabled,
-        )
-    )
+    row = {
+        "id": user.id,
+        "created": user.created,
+        "updated": user.updated,
+        "etag": user.etag,
+        "username": user.username,
+        "full_name": user.full_name,
+        "email": user.email,
+        "roles": msgspec.json.encode(user.roles).decode(),
+        "disabled": user.disabled,
+    }
+    try:
+        tx.execute(users.insert(), row)
+    except IntegrityError:
+        raise Conflict(f"There is a user named {user.username} already.") from None
 
 
 def find_user(tx: Tx, username: str) -> User | None:
@@ -59,7 +76,7 @@ def oldest_admin(tx: Tx) -> User | None:
 
 
 def add_token(tx: Tx, token: Token, hashed: str) -> None:
-    """Keep a token by its HMAC in hex."""
+    """Keep a token by `hashed`, its HMAC (`cella.access.tokens.token_hash`)."""
     tx.execute(
         tokens.insert().values(
             id=token.id,
@@ -74,25 +91,13 @@ def add_token(tx: Tx, token: Token, hashed: str) -> None:
 
 def bearer(tx: Tx, hashed: str, subclient: str, now: float) -> User | None:
     """Whose token that is: it is current, for that sub-client, and its user not disabled."""
-    row = tx.execute(
-        sa.select(users)
-        .join(tokens, tokens.c.user_id == users.c.id)
-        .where(
-            tokens.c.hash == hashed,
-            tokens.c.subclient == subclient,
-            tokens.c.expires.is_(None) | (tokens.c.expires > now),
-            users.c.disabled.is_(False),
-        )
-    ).one_or_none()
+    asked = {"hashed": hashed, "subclient": subclient, "now": int(now)}
+    row = tx.execute(_BEARER, asked).one_or_none()
     return None if row is None else _user(tx, row)
 
 
 def _user(tx: Tx, row: sa.Row[Any]) -> User:
-    group_ids = tx.execute(
-        sa.select(memberships.c.group_id)
-        .where(memberships.c.user_id == row.id)
-        .order_by(memberships.c.group_id)
-    ).scalars()
+    group_ids = tx.execute(_GROUPS, {"user_id": row.id}).scalars()
     return User(
         id=row.id,
         created=row.created,

@@ -11,6 +11,21 @@ from cella.db import Tx
 from cella.errors import NotFound
 from cella.model import Actor, Group, Permissions, Project
 
+# Statements of the hot paths are built once: building one costs more than running it.
+_GET = projects.select().where(projects.c.id == sa.bindparam("project_id"))
+_STATS = sa.select(project_stats.c.files, project_stats.c.bytes, project_stats.c.revision).where(
+    project_stats.c.project_id == sa.bindparam("project_id")
+)
+_COUNT = (
+    project_stats.update()
+    .where(project_stats.c.project_id == sa.bindparam("counted_id"))
+    .values(
+        files=project_stats.c.files + sa.bindparam("more_files"),
+        bytes=project_stats.c.bytes + sa.bindparam("more_bytes"),
+        revision=project_stats.c.revision + sa.bindparam("more_revisions"),
+    )
+)
+
 _permissions = msgspec.json.Decoder(Permissions)
 
 
@@ -51,7 +66,7 @@ def add(tx: Tx, project: Project) -> None:
 
 def get(tx: Tx, project_id: str, *, deleted: bool = False) -> Project:
     """The project; raises `NotFound` where there is none, or a deleted one is not wanted."""
-    row = tx.execute(projects.select().where(projects.c.id == project_id)).one_or_none()
+    row = tx.execute(_GET, {"project_id": project_id}).one_or_none()
     if row is None or (row.deleted is not None and not deleted):
         raise NotFound(f"Project {project_id} does not exist.")
     return _project(row)
@@ -86,34 +101,49 @@ def oldest(tx: Tx) -> Project | None:
     return None if row is None else _project(row)
 
 
+def deleted() -> sa.Select[tuple[str]]:
+    """The ids of deleted projects, as a subquery."""
+    return sa.select(projects.c.id).where(projects.c.deleted.is_not(None))
+
+
+def may_list(tx: Tx, actor: Actor, project_id: str) -> bool:
+    """Whether the project is there, not deleted, and the actor may read it."""
+    query = sa.select(projects.c.id).where(
+        projects.c.id == project_id, projects.c.deleted.is_(None)
+    )
+    if not actor.is_admin:
+        query = query.join(grants, grants.c.project_id == projects.c.id).where(_may_read(actor))
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def readable(actor: Actor) -> sa.Select[tuple[str]]:
-    """The ids of projects whose grants let the actor read, as a subquery."""
-    who = (grants.c.kind == "world") & (grants.c.subject == "")
-    if actor.user is not None:
-        who |= (grants.c.kind == "user") & (grants.c.subject == actor.user)
-    if actor.groups:
-        who |= (grants.c.kind == "group") & grants.c.subject.in_(sorted(actor.groups))
-    return sa.select(grants.c.project_id).where(grants.c.method == "GET", who)
+    """The ids of projects, none of them deleted, that the actor is granted to read.
+
+    As a subquery. Administrators may read all others too.
+    """
+    return (
+        sa.select(grants.c.project_id)
+        .join(projects, projects.c.id == grants.c.project_id)
+        .where(_may_read(actor), projects.c.deleted.is_(None))
+    )
 
 
 def stats(tx: Tx, project_id: str) -> Stats:
     """The project's totals; zeros where there is no such project."""
-    row = tx.execute(
-        sa.select(project_stats.c.files, project_stats.c.bytes, project_stats.c.revision).where(
-            project_stats.c.project_id == project_id
-        )
-    ).one_or_none()
+    row = tx.execute(_STATS, {"project_id": project_id}).one_or_none()
     return Stats(0, 0, 0) if row is None else Stats(*row)
 
 
 def count(tx: Tx, project_id: str, *, files: int = 0, size: int = 0) -> None:
     """Add to the project's totals; `size` is in bytes, both may be negative."""
-    changes: dict[str, Any] = {"bytes": project_stats.c.bytes + size}
-    if files:
-        changes["files"] = project_stats.c.files + files
-        changes["revision"] = project_stats.c.revision + 1
     tx.execute(
-        project_stats.update().where(project_stats.c.project_id == project_id).values(changes)
+        _COUNT,
+        {
+            "counted_id": project_id,
+            "more_files": files,
+            "more_bytes": size,
+            "more_revisions": int(files != 0),
+        },
     )
 
 
@@ -130,6 +160,16 @@ def add_group(tx: Tx, group: Group, members: Sequence[str]) -> None:
     )
     for user_id in members:
         tx.execute(memberships.insert().values(user_id=user_id, group_id=group.id))
+
+
+def _may_read(actor: Actor) -> sa.ColumnElement[bool]:
+    """The rows of `grants` that let the actor read."""
+    who = (grants.c.kind == "world") & (grants.c.subject == "")
+    if actor.user is not None:
+        who |= (grants.c.kind == "user") & (grants.c.subject == actor.user)
+    if actor.groups:
+        who |= (grants.c.kind == "group") & grants.c.subject.in_(sorted(actor.groups))
+    return (grants.c.method == "GET") & who
 
 
 def _grant_rows(project: Project) -> Iterator[dict[str, str]]:

@@ -20,9 +20,10 @@ from sqlalchemy import (
     text,
 )
 
-from cella.db.schema import metadata
+from cella.db.schema import by_code_point, metadata
 
-_ID = String(24)
+_ID = by_code_point(String(24))
+_TEXT = by_code_point(Text())
 _NOT_DELETED = text("deleted IS NULL")
 
 
@@ -31,7 +32,7 @@ def _automatic() -> list[Column[object]]:
         Column("id", _ID, primary_key=True),
         Column("created", BigInteger, nullable=False),
         Column("updated", BigInteger, nullable=False),
-        Column("etag", String(40), nullable=False),
+        Column("etag", by_code_point(String(40)), nullable=False),
     ]
 
 
@@ -39,10 +40,10 @@ users = Table(
     "users",
     metadata,
     *_automatic(),
-    Column("username", Text, nullable=False, unique=True),
-    Column("full_name", Text, nullable=False),
-    Column("email", Text, nullable=False),
-    Column("roles", Text, nullable=False),
+    Column("username", _TEXT, nullable=False, unique=True),
+    Column("full_name", _TEXT, nullable=False),
+    Column("email", _TEXT, nullable=False),
+    Column("roles", _TEXT, nullable=False),
     Column("disabled", Boolean, nullable=False),
 )
 
@@ -50,7 +51,7 @@ groups = Table(
     "groups",
     metadata,
     *_automatic(),
-    Column("name", Text, nullable=False),
+    Column("name", _TEXT, nullable=False),
 )
 
 memberships = Table(
@@ -64,9 +65,9 @@ tokens = Table(
     "tokens",
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("hash", String(64), nullable=False, unique=True),
+    Column("hash", by_code_point(String(64)), nullable=False, unique=True),
     Column("user_id", _ID, ForeignKey("users.id"), nullable=False, index=True),
-    Column("subclient", Text, nullable=False),
+    Column("subclient", _TEXT, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger),
 )
@@ -75,12 +76,12 @@ projects = Table(
     "projects",
     metadata,
     *_automatic(),
-    Column("name", Text, nullable=False),
-    Column("url", Text, nullable=False, unique=True),
+    Column("name", _TEXT, nullable=False),
+    Column("url", _TEXT, nullable=False, unique=True),
     Column("user_id", _ID, ForeignKey("users.id"), nullable=False),
-    Column("category", Text, nullable=False),
-    Column("description", Text),
-    Column("permissions", Text, nullable=False),
+    Column("category", _TEXT, nullable=False),
+    Column("description", _TEXT),
+    Column("permissions", _TEXT, nullable=False),
     Column("deleted", BigInteger),
 )
 
@@ -88,9 +89,9 @@ grants = Table(
     "grants",
     metadata,
     Column("project_id", _ID, ForeignKey("projects.id"), primary_key=True),
-    Column("kind", String(8), primary_key=True),
+    Column("kind", by_code_point(String(8)), primary_key=True),
     Column("subject", _ID, primary_key=True),
-    Column("method", String(8), primary_key=True),
+    Column("method", by_code_point(String(8)), primary_key=True),
     Index(None, "kind", "subject", "method", "project_id"),
 )
 
@@ -109,24 +110,24 @@ files = Table(
     *_automatic(),
     Column("project", _ID, ForeignKey("projects.id")),
     Column("user_id", _ID, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("filename", Text, nullable=False),
-    Column("content_type", Text, nullable=False),
+    Column("name", _TEXT, nullable=False),
+    Column("filename", _TEXT, nullable=False),
+    Column("content_type", _TEXT, nullable=False),
     Column("length", BigInteger, nullable=False),
-    Column("backend", Text, nullable=False),
-    Column("file_path", Text),
-    Column("status", String(24), nullable=False),
-    Column("md5", String(32), nullable=False),
-    Column("sha256", String(64)),
-    Column("description", Text),
-    Column("declared_type", Text),
-    Column("format", Text),
-    Column("size", Text),
+    Column("backend", _TEXT, nullable=False),
+    Column("file_path", _TEXT),
+    Column("status", by_code_point(String(24)), nullable=False),
+    Column("md5", by_code_point(String(32)), nullable=False),
+    Column("sha256", by_code_point(String(64))),
+    Column("description", _TEXT),
+    Column("declared_type", _TEXT),
+    Column("format", _TEXT),
+    Column("size", _TEXT),
     Column("width", BigInteger),
     Column("height", BigInteger),
     Column("duration", BigInteger),
-    Column("processing", Text),
-    Column("variations", Text, nullable=False),
+    Column("processing", _TEXT),
+    Column("variations", _TEXT, nullable=False),
     Column("length_aggregate", BigInteger, nullable=False),
     Column("deleted", BigInteger),
     Index(
@@ -149,7 +150,7 @@ files = Table(
 blobs = Table(
     "blobs",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", _TEXT, primary_key=True),
     Column("file_id", _ID, ForeignKey("files.id"), nullable=False, index=True),
-    Column("size", String(16), nullable=False),
+    Column("size", by_code_point(String(16)), nullable=False),
 )

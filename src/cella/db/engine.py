@@ -18,14 +18,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from cella.errors import BadConfig
+from cella.errors import BadConfig, DatabaseUnavailable
+from cella.settings import Settings, hide_password
 
 Tx = Connection
 """A connection inside a transaction; it commits or rolls back when the function returns."""
@@ -37,7 +37,7 @@ _GROUP = 64
 _RETRIES = 5
 
 
-class DatabaseConfig(msgspec.Struct, kw_only=True, frozen=True):
+class DatabaseConfig(Settings, kw_only=True, frozen=True):
     """Where the catalogue is.
 
     `url` is empty for SQLite in the data directory, or `sqlite:///PATH`, or
@@ -61,10 +61,13 @@ class Database:
     @property
     def description(self) -> str:
         """The address without its password."""
-        return self._url.render_as_string(hide_password=True)
+        return hide_password(self._url.render_as_string(hide_password=False))
 
     def open(self) -> None:
-        """Connect. The schema is made by `cella.db.migrations.upgrade`, not here."""
+        """Connect. The schema is made by `cella.db.migrations.upgrade`, not here.
+
+        Raises `DatabaseUnavailable` where the database does not answer or is none.
+        """
         if self.is_sqlite:
             path = Path(self._url.database or "")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +80,18 @@ class Database:
             self._writing = sa.create_engine(
                 self._url, pool_size=threads, max_overflow=0, pool_pre_ping=True
             )
-            self._reading = self._writing.execution_options(isolation_level="REPEATABLE READ")
+            self._reading = self._writing.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="cella-db")
+        try:
+            self._writing.connect().close()
+        except DBAPIError as error:
+            self.close()
+            raise DatabaseUnavailable(
+                f"The database cannot be opened; check the data directory or "
+                f"CELLA_DATABASE_URL: {error.orig}"
+            ) from error
 
     def close(self) -> None:
         """Finish what is under way and disconnect."""
@@ -93,6 +106,10 @@ class Database:
     def engine(self) -> Engine:
         """The engine that writes; for migrations and administration."""
         return self._writing
+
+    async def ask(self) -> None:
+        """Have the database give a sign of life; raises what comes instead of one."""
+        await self.read(lambda tx: tx.execute(sa.select(1)))
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` in a transaction that only reads, on one consistent snapshot."""
@@ -170,14 +187,21 @@ class _GroupWriter:
 
     def _commit(self, group: list[tuple[Work[Any], Future[Any]]]) -> None:
         done: list[tuple[Future[Any], Any]] = []
+        alone = len(group) == 1
         try:
             with self._engine.begin() as tx:
                 for work, future in group:
+                    savepoint = None if alone else tx.begin_nested()
                     try:
-                        with tx.begin_nested():
-                            result = work(tx)
+                        result = work(tx)
+                        if savepoint is not None:
+                            savepoint.commit()
                     except BaseException as error:
                         future.set_exception(error)
+                        # A full disk, say, makes SQLite roll back the whole of the group.
+                        if savepoint is None or not _in_transaction(tx):
+                            raise
+                        savepoint.rollback()
                     else:
                         done.append((future, result))
         except BaseException as error:
@@ -189,6 +213,11 @@ class _GroupWriter:
             future.set_result(result)
 
 
+def _in_transaction(tx: Tx) -> bool:
+    driver: Any = tx.connection.driver_connection
+    return bool(driver.in_transaction)
+
+
 def _parse(text: str, default_path: Path) -> URL:
     if not text:
         return URL.create("sqlite+pysqlite", database=str(default_path))
@@ -198,8 +227,17 @@ def _parse(text: str, default_path: Path) -> URL:
             "CELLA_DATABASE_URL must begin with sqlite:/// or postgresql:// "
             "(or be left out for SQLite in the data directory)."
         )
-    driver = "sqlite+pysqlite" if scheme[1] == "sqlite" else "postgresql+psycopg"
-    return make_url(text).set(drivername=driver)
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise BadConfig("CELLA_DATABASE_URL is not a URL that can be understood.") from None
+    if scheme[1] != "sqlite":
+        return url.set(drivername="postgresql+psycopg")
+    if url.database in (None, "", ":memory:"):
+        raise BadConfig(
+            "CELLA_DATABASE_URL needs the path of a file, such as sqlite:////srv/cella/cella.sqlite"
+        )
+    return url.set(drivername="sqlite+pysqlite")
 
 
 def _sqlite_engine(url: URL, size: int, *, writer: bool) -> Engine:

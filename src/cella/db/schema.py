@@ -1,6 +1,6 @@
 """What all tables share. Each capability declares its own tables on this metadata."""
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, String
 
 metadata = MetaData(
     naming_convention={
@@ -11,3 +11,13 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def by_code_point(kind: String) -> String:
+    """Text that both databases compare by code point, whatever the locale of the server.
+
+    SQLite does so by itself. On PostgreSQL it is the collation `C`: lists have one order
+    everywhere, and no upgrade of the system's library can put an index out of order
+    (https://wiki.postgresql.org/wiki/Locale_data_changes).
+    """
+    return kind.with_variant(type(kind)(kind.length, collation="C"), "postgresql")

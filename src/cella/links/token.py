@@ -7,6 +7,7 @@ new one in front and dropping the old one when the longest validity has passed.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 
 from cella.errors import BadConfig, LinkRefused
@@ -14,6 +15,7 @@ from cella.errors import BadConfig, LinkRefused
 _PERSON = b"cella link v1"
 _KEY_ID_DIGITS = 8
 _TAG_BYTES = 20
+_EXPIRES = re.compile(r"[1-9][0-9]{0,11}")
 
 
 class Signer:
@@ -42,7 +44,7 @@ class Signer:
                 "The link's signature was made with a key that is not in use here. "
                 "Read the file's document again for a fresh link."
             )
-        if not expires.isascii() or not expires.isdecimal() or len(expires) > 12:
+        if _EXPIRES.fullmatch(expires) is None:
             raise LinkRefused("The link's expiry is not a number: the link was changed.")
         expected = Signing(signature[:_KEY_ID_DIGITS], key, int(expires)).sign(blob_key)
         if not hmac.compare_digest(expected.encode(), signature.encode()):

@@ -7,15 +7,17 @@ validity. Windows begin at multiples of their length since the epoch, so process
 them without talking.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+
+from cella.settings import SECRET, Settings
 
 _WINDOWS_PER_VALIDITY = 4
 _DEFAULT = 30 * 24 * 3600
 
 
-class LinkConfig(msgspec.Struct, kw_only=True, frozen=True):
+class LinkConfig(Settings, kw_only=True, frozen=True):
     """`file_link_validity`: seconds that links of a backend last, with `default` for the rest.
 
     `scheme` and `server_name` (host and port) make the address that links begin with.
@@ -27,7 +29,7 @@ class LinkConfig(msgspec.Struct, kw_only=True, frozen=True):
     )
     scheme: str = "http"
     server_name: str = ""
-    link_keys: tuple[str, ...] = ()
+    link_keys: Annotated[tuple[str, ...], SECRET] = ()
 
 
 class Window(NamedTuple):
