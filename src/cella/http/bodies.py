@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 
-from cella.errors import BadRequest, TooSlow
+from cella.errors import BadRequest, TooSlow, UnsupportedCoding
 
 
 def announced_length(request: Request) -> int | None:
@@ -21,8 +21,12 @@ def announced_length(request: Request) -> int | None:
 async def paced(request: Request, seconds: float, least: int) -> AsyncIterator[bytes]:
     """The body in chunks; raises `TooSlow` when `seconds` pass with less than `least` bytes.
 
-    Raises Starlette's `ClientDisconnect` where the connection breaks off.
+    Raises `UnsupportedCoding` before anything is read where the body is compressed, and
+    Starlette's `ClientDisconnect` where the connection breaks off.
     """
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() not in ("", "identity"):
+        raise UnsupportedCoding("Send the body as it is, without a Content-Encoding.")
     loop = asyncio.get_running_loop()
     chunks = request.stream()
     began, received = loop.time(), 0

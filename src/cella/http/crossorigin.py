@@ -23,6 +23,11 @@ _EXPOSED = (
 _MAX_AGE = "21600"
 
 
+def allow(methods: Collection[str]) -> str:
+    """The value of `Allow` where a path has these methods; OPTIONS is one of all paths."""
+    return ", ".join(sorted({*methods, "OPTIONS"}))
+
+
 class CrossOrigin:
     """ASGI middleware that adds the headers, and answers OPTIONS.
 
@@ -54,8 +59,8 @@ class CrossOrigin:
         if scope["method"] == "OPTIONS":
             methods = self._methods_of(scope)
             if methods:
-                allow = ", ".join(sorted({*methods, "OPTIONS"}))
-                await Response(status_code=200, headers={"Allow": allow})(scope, receive, decorate)
+                answer = Response(status_code=200, headers={"Allow": allow(methods)})
+                await answer(scope, receive, decorate)
                 return
         await self._app(scope, receive, decorate)
 

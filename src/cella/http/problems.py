@@ -26,11 +26,16 @@ _STATUS: dict[type[errors.CellaError], int] = {
     errors.Conflict: 409,
     errors.PreconditionFailed: 412,
     errors.TooLarge: 413,
+    errors.UnsupportedCoding: 415,
     errors.RangeNotSatisfiable: 416,
     errors.InvalidDocument: 422,
     errors.PreconditionMissing: 428,
     errors.StoreUnavailable: 503,
     errors.StoreFull: 507,
+}
+_ROUTING = {
+    404: ("not_found", "There is nothing at this address. /api/docs tells what there is."),
+    405: ("method_not_allowed", "This address does not take that method; see the header Allow."),
 }
 _PRIVATE = 500
 _UNEXPECTED = "Something went wrong on the server. The request id is in the log."
@@ -47,7 +52,8 @@ def status_of(error: errors.CellaError) -> int:
 def answer(error: Exception) -> Response:
     """The HTTP answer to any error. What is not for the public is logged and not told."""
     if isinstance(error, HTTPException):
-        return _answer(error.status_code, error.detail, "http", False, headers=error.headers)
+        name, message = _ROUTING.get(error.status_code, ("http", error.detail))
+        return _answer(error.status_code, message, name, False, headers=error.headers)
     if isinstance(error, ClientDisconnect):
         return _answer(400, "The connection broke off before the body was complete.", "cut", True)
     if not isinstance(error, errors.CellaError) or status_of(error) == _PRIVATE:
@@ -56,6 +62,11 @@ def answer(error: Exception) -> Response:
     headers = {}
     if isinstance(error, errors.RangeNotSatisfiable):
         headers["Content-Range"] = unsatisfied_range(error.length)
+    if isinstance(error, errors.UnsupportedCoding):
+        headers["Accept-Encoding"] = "identity"
+    if isinstance(error, errors.TooSlow):
+        # RFC 9110, section 15.5.9: else who sends a byte now and then holds on to it for good.
+        headers["Connection"] = "close"
     if isinstance(error, errors.StoreUnavailable):
         headers["Retry-After"] = "5"
     issues = error.issues if isinstance(error, errors.InvalidDocument) else None

@@ -1,6 +1,8 @@
 """What every request goes through: a request id and a log line, and the original's habits.
 
-`X-HTTP-Method-Override` is honoured on every request, and a trailing slash means nothing.
+`X-HTTP-Method-Override` is honoured on every request, and a trailing slash means nothing. Only
+to and from HEAD there is no override: whether an answer has a body must stay what client and
+server see on the wire.
 """
 
 import logging
@@ -14,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _log = logging.getLogger("cella.access")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OVERRIDABLE = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET = ("/healthz", "/readyz")
 
 
@@ -36,7 +38,7 @@ class Requests:
         request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
         method, path = scope["method"], scope["path"]
         override = headers.get("x-http-method-override", "").upper()
-        if override in _METHODS:
+        if override in _OVERRIDABLE and method != "HEAD":
             scope["method"] = override
         if len(path) > 1 and path.endswith("/"):
             scope["path"] = path.rstrip("/") or "/"

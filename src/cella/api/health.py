@@ -1,0 +1,26 @@
+"""For load balancers and supervisors. Neither answer tells a stranger anything."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cella.api import openapi
+from cella.api.answers import json_answer
+from cella.http.services import services
+
+router = APIRouter(tags=["Health"])
+
+
+@router.api_route("/healthz", methods=["GET", "HEAD"], **openapi.HEALTHZ)
+async def healthz() -> Response:
+    """Whether the process lives."""
+    return json_answer({"status": "ok"})
+
+
+@router.api_route("/readyz", methods=["GET", "HEAD"], **openapi.READYZ)
+async def readyz(request: Request) -> Response:
+    """Whether it can work: the database and the store answer."""
+    wrong = await services(request).health.ready()
+    if wrong:
+        return json_answer({"status": "not ready", "wrong": wrong}, 503)
+    return json_answer({"status": "ready"})

@@ -1,0 +1,88 @@
+"""The HTTP application: all entrances behind one door."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from cella import config, worker
+from cella.api import files, health, openapi, projects, storage, users
+from cella.assembly import Assembly
+from cella.delivery.routes import ROUTES
+from cella.errors import CellaError
+from cella.http import logs, problems
+from cella.http.crossorigin import CrossOrigin, allow
+from cella.http.problems import Problems
+from cella.http.requests import Requests
+
+_ROUTERS = (storage.router, files.router, projects.router, users.router, health.router)
+_OF_PLAIN_FILES = {"GET", "HEAD"}
+
+
+def build(assembly: Assembly) -> FastAPI:
+    """The application over an assembly that its lifespan opens and closes."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(assembly.running())
+            if assembly.config.service.embedded_worker:
+                await stack.enter_async_context(worker.working(assembly.runner(), assembly.sandbox))
+            yield
+
+    def methods_of(scope: Scope) -> set[str]:
+        found: set[str] = set()
+        for route in routes:
+            match, _ = route.matches(scope)
+            if match is not Match.NONE:
+                found |= (isinstance(route, Route) and route.methods) or _OF_PLAIN_FILES
+        return found
+
+    async def answer(request: Request, error: Exception) -> Response:
+        response = problems.answer(error)
+        if response.status_code == 405:
+            # A route knows its own methods only, and paths have more than one route.
+            response.headers["Allow"] = allow(methods_of(request.scope))
+        return response
+
+    app = FastAPIOffline(
+        docs_url="/api/docs",
+        redoc_url=None,
+        static_url="/api/docs-assets",
+        openapi_url="/api/openapi.json",
+        swagger_ui_oauth2_redirect_url="/api/docs/oauth2-redirect",
+        title=openapi.TITLE,
+        description=openapi.DESCRIPTION,
+        version=openapi.version(),
+        lifespan=lifespan,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(Requests),
+            Middleware(CrossOrigin, origins=assembly.services.origins, methods_of=methods_of),
+            Middleware(Problems),
+        ],
+    )
+    app.state.services = assembly.services
+    for error in (CellaError, HTTPException):
+        app.add_exception_handler(error, answer)
+    routes = [*app.router.routes, *ROUTES]
+    for router in _ROUTERS:
+        app.include_router(router)
+        routes += router.routes
+    app.router.routes.extend(ROUTES)
+    openapi.complete(app)
+    return app
+
+
+def create() -> FastAPI:
+    """The application as configured by the environment and `cella.toml`."""
+    settings = config.load()
+    logs.configure(settings.service.log_format, settings.service.log_level)
+    return build(Assembly(settings))

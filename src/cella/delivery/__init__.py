@@ -1,0 +1,1 @@
+"""The bytes: where links lead."""
