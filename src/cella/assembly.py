@@ -70,6 +70,7 @@ class Assembly:
                 clock=clock,
                 config=config.flows,
                 access=config.access,
+                attempts=config.jobs.max_attempts,
             ),
             look=Look(
                 db=db,
@@ -78,7 +79,9 @@ class Assembly:
                 clock=clock,
                 access=config.access,
             ),
-            discard=Discard(db=db, clock=clock, config=config.flows),
+            discard=Discard(
+                db=db, clock=clock, config=config.flows, attempts=config.jobs.max_attempts
+            ),
             serve=Serve(
                 db=db,
                 stores=self.stores,

@@ -91,6 +91,7 @@ class House:
             clock=SystemClock(),
             config=FlowsConfig(),
             access=AccessConfig(),
+            attempts=5,
         )
 
     async def upload(self, faults: Faults, body: bytes = BODY, limit: str = "admin") -> File:

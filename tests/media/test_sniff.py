@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import imageio_ffmpeg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -199,7 +200,7 @@ def test_real_archives() -> None:
 )
 def test_what_ffmpeg_writes(tmp_path: Path, suffix: str, codecs: list[str], expected: str) -> None:
     film = tmp_path / f"film.{suffix}"
-    command = ["ffmpeg", "-v", "error", "-nostdin"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin"]
     command += ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=25:duration=1"]
     command += ["-f", "lavfi", "-i", "sine=frequency=440:duration=1"]
     subprocess.run([*command, *codecs, str(film)], check=True, timeout=60)

@@ -31,7 +31,8 @@ _WHEN_IDLE = 90
 class Discard:
     """Deletes files."""
 
-    def __init__(self, *, db: Database, clock: Clock, config: FlowsConfig) -> None:
+    def __init__(self, *, db: Database, clock: Clock, config: FlowsConfig, attempts: int) -> None:
+        self._attempts = attempts
         self._db = db
         self._clock = clock
         self._config = config
@@ -59,6 +60,7 @@ class Discard:
                 subject=file_id,
                 priority=_WHEN_IDLE,
                 run_at=now + self._config.discard_grace,
+                max_attempts=self._attempts,
                 now=now,
             )
 

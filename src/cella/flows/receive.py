@@ -65,8 +65,10 @@ class Receive:
         clock: Clock,
         config: FlowsConfig,
         access: AccessConfig,
+        attempts: int,
     ) -> None:
         self._db = db
+        self._attempts = attempts
         self._store = stores[backend]
         self._backend = backend
         self._intents = intents
@@ -183,11 +185,16 @@ class Receive:
         if file.project is not None:
             projects.get(tx, file.project)
         files.add(tx, file, [BlobRef(key, ORIGINAL)])
-        now = self._clock.now()
-        if file.status == "queued_for_processing":
-            queue.put(tx, kind=PROCESS, subject=file.id, priority=_PREVIEWS_FIRST, now=now)
-        elif not file.md5:
-            queue.put(tx, kind=DIGEST, subject=file.id, priority=_DIGESTS_LATER, now=now)
+        if _has_work(file):
+            is_digest = file.status == "complete"
+            queue.put(
+                tx,
+                kind=DIGEST if is_digest else PROCESS,
+                subject=file.id,
+                priority=_DIGESTS_LATER if is_digest else _PREVIEWS_FIRST,
+                max_attempts=self._attempts,
+                now=self._clock.now(),
+            )
 
 
 def _has_work(file: File) -> bool:

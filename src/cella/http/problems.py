@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cella import errors
+from cella.db import explain
 from cella.http.ranges import unsatisfied_range
 
 _log = logging.getLogger("cella.http")
@@ -30,6 +31,7 @@ _STATUS: dict[type[errors.CellaError], int] = {
     errors.RangeNotSatisfiable: 416,
     errors.InvalidDocument: 422,
     errors.PreconditionMissing: 428,
+    errors.DatabaseUnavailable: 503,
     errors.StoreUnavailable: 503,
     errors.StoreFull: 507,
 }
@@ -56,6 +58,7 @@ def answer(error: Exception) -> Response:
         return _answer(error.status_code, message, name, False, headers=error.headers)
     if isinstance(error, ClientDisconnect):
         return _answer(400, "The connection broke off before the body was complete.", "cut", True)
+    error = explain(error) or error
     if not isinstance(error, errors.CellaError) or status_of(error) == _PRIVATE:
         _log.error("unexpected error", exc_info=error)
         return _answer(500, _UNEXPECTED, "internal", False)
@@ -67,7 +70,7 @@ def answer(error: Exception) -> Response:
     if isinstance(error, errors.TooSlow):
         # RFC 9110, section 15.5.9: else who sends a byte now and then holds on to it for good.
         headers["Connection"] = "close"
-    if isinstance(error, errors.StoreUnavailable):
+    if isinstance(error, errors.StoreUnavailable | errors.DatabaseUnavailable):
         headers["Retry-After"] = "5"
     issues = error.issues if isinstance(error, errors.InvalidDocument) else None
     return _answer(
