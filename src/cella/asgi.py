@@ -76,7 +76,7 @@ def build(assembly: Assembly) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
         routes += router.routes
-    app.router.routes.extend(ROUTES)
+    app.router.routes[:0] = ROUTES
     openapi.complete(app)
     return app
 

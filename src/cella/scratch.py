@@ -12,6 +12,7 @@ have been left without a row, without reading the whole store. The journal is no
 line costs microseconds: what a power cut makes of it is left to a sweep of the whole store.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -104,7 +105,13 @@ class Scratch:
         return frozenset(self._unsettled)
 
     def _write(self, line: str) -> None:
-        self._journal_size += os.write(self._journal, line.encode())
+        content = line.encode()
+        written = os.write(self._journal, content)
+        if written < len(content):
+            # What a disk that just filled up took of it would spoil the next line.
+            os.ftruncate(self._journal, self._journal_size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._journal_size += written
 
     @contextmanager
     def orphans(self) -> Iterator[list[tuple[str, str]]]:
@@ -155,7 +162,8 @@ def _open_intents(folder: Path) -> set[tuple[str, str]]:
     """
     found: set[tuple[str, str]] = set()
     with suppress(FileNotFoundError):
-        for line in (folder / _JOURNAL).read_text().splitlines(keepends=True):
+        text = (folder / _JOURNAL).read_text(encoding="utf-8", errors="replace")
+        for line in text.splitlines(keepends=True):
             if line.endswith("\n"):
                 backend, _, key = line[1:-1].partition(":")
                 (found.add if line[0] == "+" else found.discard)((backend, key))

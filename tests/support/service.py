@@ -193,17 +193,14 @@ class Service:
 
         asyncio.run(work())
 
-    def temporaries(self) -> list[Path]:
-        """Files that stand for something under way: half-written blobs, intents, copies."""
+    def under_way(self) -> list[str]:
+        """Intents, half-written blobs and copies: what stands for something unfinished."""
         data = self.assembly.config.data
-        places = (data / "scratch", data / "blobs" / ".incoming")
-        return [
-            path
-            for place in places
-            if place.exists()
-            for path in place.rglob("*")
-            if path.is_file() and path.suffix != ".lock"
-        ]
+        left = [key for _, key in self.assembly.scratch.unsettled]
+        for place in (data / "scratch", data / "blobs" / ".incoming"):
+            files = (path for path in place.rglob("*") if path.is_file())
+            left += [path.name for path in files if path.suffix != ".lock"]
+        return [name for name in left if name != "intents"]
 
     def is_idle(self) -> bool:
         """Whether no job is under way or due."""
@@ -217,7 +214,7 @@ class Service:
 
     def assert_nothing_left(self, project: Project) -> None:
         """Neither row nor blob of the project is there, nor anything half-done at all."""
-        wait_until(lambda: not self.temporaries())
+        wait_until(lambda: not self.under_way())
         assert self.blobs(project) == []
         rows = self.everything()
         assert project.id not in {value for row in rows["files"] for value in row}

@@ -1,14 +1,15 @@
 """The bytes behind links: ranges, conditions, and headers that keep foreign bytes harmless."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from cella.clock import http_date
+from cella.delivery.stream import BlocksResponse
 from cella.errors import LinkRefused, PreconditionFailed
 from cella.flows.serve import Blob, Serve
 from cella.http import ranges
@@ -74,19 +75,19 @@ def _spans(request: Request, blob: Blob) -> tuple[Span, ...] | None:
 
 
 def _answer(
-    request: Request, status: int, headers: dict[str, str], body: AsyncIterator[bytes]
+    request: Request, status: int, headers: dict[str, str], body: AsyncGenerator[bytes, None]
 ) -> Response:
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(body, status, headers)
+    return BlocksResponse(body, status, headers)
 
 
 async def _parts(
     serve: Serve, blob: Blob, spans: tuple[Span, ...], framing: Framing
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     for head, span in zip(framing.heads, spans, strict=True):
         yield head
-        async with aclosing(serve.read(blob, span.start, span.stop)) as blocks:  # type: ignore[type-var]
+        async with aclosing(serve.read(blob, span.start, span.stop)) as blocks:
             async for block in blocks:
                 yield block
     yield framing.tail

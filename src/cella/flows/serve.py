@@ -1,6 +1,6 @@
 """Serve: the bytes behind a link, for whoever holds it or may read the file."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 import msgspec
 
@@ -69,7 +69,7 @@ class Serve:
             self._signer.verify(key, expires or "", signature, self._clock.now())
         return await self._db.read(lambda tx: self._look(tx, actor, key, signed=signed))
 
-    def read(self, blob: Blob, start: int, stop: int) -> AsyncIterator[bytes]:
+    def read(self, blob: Blob, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """The bytes `start` up to, not including, `stop`."""
         return self._stores[blob.backend].get(blob.key, start, stop)
 
