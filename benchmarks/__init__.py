@@ -1,0 +1,1 @@
+"""Measurements of Cella against its peers, as ratios within one run. `make bench` runs them."""

@@ -1,0 +1,343 @@
+"""What is measured. Each function gives its results; `__main__` runs them all."""
+
+import http
+import json
+import shutil
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from PIL import Image
+from tests.media.make import photograph
+
+from benchmarks.client import Answer, Connection
+from benchmarks.report import Result, alternate, timed
+from benchmarks.service import Peak, Service, cella, nginx
+from cella.catalog import files
+from cella.catalog.files import BlobRef
+from cella.config import load
+from cella.db import Database, Tx
+from cella.ids import new_blob_root, new_etag, new_id
+from cella.media.plan import plan
+from cella.model import File, Variation
+
+_GIB = 1 << 30
+_ROUNDS = 5
+_PATIENCE = 60.0
+_IMAGE_ROUNDS = 3
+_DOCUMENTS = 100_000
+_PAGE = 250
+_LIST_REQUESTS = 400
+_RANGES = 4000
+_RANGE = 64 << 10
+_SMALL_FILES = 500
+_SMALL_SIZE = 20_000
+_CONNECTIONS = 8
+
+
+def large_files(folder: Path) -> Iterator[Result]:
+    """1 GiB in by a form and out by a link, against nginx's PUT and GET of the same file."""
+    source = folder / "source.bin"
+    with source.open("wb") as file, Path("/dev/urandom").open("rb") as chance:
+        for _ in range(_GIB >> 20):
+            file.write(chance.read(1 << 20))
+    with cella(folder / "cella") as ours, nginx(folder / "nginx") as theirs, Peak(ours.pid) as peak:
+        links: list[str] = []
+
+        def upload() -> float:
+            connection = Connection(ours.port, ours.token)
+            path = f"/api/storage/stream/{ours.project}"
+            seconds = timed(lambda: links.append(_file_id(_form(connection, path, source))))
+            _wait_for_md5(connection, links[-1])
+            connection.close()
+            return seconds
+
+        def put() -> float:
+            connection = Connection(theirs.port)
+            (theirs.folder / "files" / "f.bin").unlink(missing_ok=True)
+            seconds = timed(lambda: _expect(connection.put("/f.bin", source), 201))
+            connection.close()
+            return seconds
+
+        a, b = alternate(_ROUNDS, upload, put)
+        yield Result(
+            "1 GiB upload by form, hashed and durable / nginx PUT (neither)",
+            a / b,
+            "×",
+            2.0,
+            True,
+            f"{a:.2f} s and {b:.2f} s, medians of {_ROUNDS}",
+        )
+        yield Result(
+            "server memory meanwhile, peak",
+            peak.main / (1 << 20),
+            "MiB",
+            100,
+            True,
+            f"{peak.whole / (1 << 20):.0f} MiB with its decoder process",
+        )
+        yield from _downloads(ours, theirs, links[-1])
+
+
+def _downloads(ours: Service, theirs: Service, file_id: str) -> Iterator[Result]:
+    link = _link(ours, file_id)
+    a, b = alternate(
+        _ROUNDS,
+        lambda: _download(ours.port, link),
+        lambda: _download(theirs.port, "/f.bin"),
+    )
+    yield Result("1 GiB download / nginx", a / b, "×", 1.5, True, f"{a:.2f} s and {b:.2f} s")
+    connection = Connection(ours.port)
+
+    def ranges() -> None:
+        for number in range(_RANGES):
+            start = number * 7919 * 4096 % (_GIB - _RANGE)
+            header = f"Range: bytes={start}-{start + _RANGE - 1}\r\n"
+            _expect(connection.get(link, header, keep=False), http.HTTPStatus.PARTIAL_CONTENT)
+
+    rate = _RANGES / timed(ranges)
+    connection.close()
+    yield Result("64 KiB ranges on one connection", rate, "/s", 1000, False, f"{_RANGES} ranges")
+
+
+def previews(folder: Path) -> Iterator[Result]:
+    """Six variations of a 24-megapixel JPEG, upload included, against Pillow decoding for each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = photograph(folder / "24mp.jpg", 6000, 4000)
+    with cella(folder / "cella") as ours:
+        path = f"/api/storage/stream/{ours.project}"
+
+        def upload() -> float:
+            connection = Connection(ours.port, ours.token)
+            seconds = timed(lambda: _file_id(_form(connection, path, source)))
+            connection.close()
+            return seconds
+
+        upload()
+        a, b = alternate(_IMAGE_ROUNDS, upload, lambda: timed(lambda: _with_pillow(source)))
+        connection = Connection(ours.port, ours.token)
+        document = _json(connection.get(f"/api/files/{_file_id(_form(connection, path, source))}"))
+        connection.close()
+        if len(document["variations"]) != len(plan(6000, 4000)):
+            raise RuntimeError("the previews were not there when the upload was answered")
+    yield Result(
+        "one full Pillow decode per size / six variations of 24 megapixels, upload included",
+        b / a,
+        "×",
+        6,
+        False,
+        f"{b:.2f} s and {a:.2f} s",
+    )
+
+
+def _with_pillow(source: Path) -> None:
+    for wanted in plan(6000, 4000):
+        with Image.open(source) as picture:
+            picture.load()
+            small = picture.convert("RGB").resize(
+                (wanted.width, wanted.height), Image.Resampling.LANCZOS
+            )
+            small.save(BytesIO(), "JPEG", quality=90)
+
+
+def lists(folder: Path) -> Iterator[Result]:
+    """250 documents with all their links from a catalogue of 100 000, by page number."""
+    with cella(folder / "cella") as ours:
+        _fill(ours, _DOCUMENTS)
+        connection = Connection(ours.port, ours.token)
+        where = quote(json.dumps({"project": ours.project}))
+        base = f"/api/files?where={where}&sort=-_created&max_results={_PAGE}"
+        last = _DOCUMENTS // _PAGE
+
+        def read(page: int) -> Answer:
+            return _expect(connection.get(f"{base}&page={page}"), 200)
+
+        if len(_json(read(last))["_items"]) != _PAGE:
+            raise RuntimeError("the page is not full")
+        first_seconds, deep_seconds = alternate(
+            _ROUNDS,
+            lambda: timed(lambda: [read(1) for _ in range(_LIST_REQUESTS)]),
+            lambda: timed(lambda: [read(last) for _ in range(_LIST_REQUESTS)]),
+        )
+        yield Result(
+            "250 documents with their links, one connection",
+            _LIST_REQUESTS / first_seconds,
+            "/s",
+            200,
+            False,
+            f"the first page of {last}, again and again",
+        )
+        yield Result(
+            f"the deep page (number {last}) / the first",
+            deep_seconds / first_seconds,
+            "×",
+            1.1,
+            True,
+            f"{_LIST_REQUESTS / deep_seconds:.0f} /s",
+        )
+        every = timed(lambda: [read(page) for page in range(1, last + 1)])
+        yield Result(
+            "every page of the catalogue in turn, none seen before",
+            last / every,
+            "/s",
+            50,
+            False,
+            "what is read once; nothing is remembered from before",
+        )
+        connection.close()
+
+
+def small_files(folder: Path) -> Iterator[Result]:
+    """500 files of 20 KB on 8 connections, each durable before its answer."""
+    with cella(folder / "cella") as ours:
+        path = f"/api/storage/stream/{ours.project}"
+        body = bytes(range(256)) * (_SMALL_SIZE // 256 + 1)
+        shares = [
+            _SMALL_FILES // _CONNECTIONS + (n < _SMALL_FILES % _CONNECTIONS)
+            for n in range(_CONNECTIONS)
+        ]
+
+        def send(count: int) -> None:
+            connection = Connection(ours.port, ours.token)
+            for _ in range(count):
+                _file_id(_form(connection, path, body[:_SMALL_SIZE]))
+            connection.close()
+
+        send(20)
+        rates = [_SMALL_FILES / timed(lambda: _in_threads(send, shares)) for _ in range(_ROUNDS)]
+    yield Result(
+        f"files of 20 KB, {_CONNECTIONS} connections, durable",
+        statistics.median(rates),
+        "/s",
+        300,
+        False,
+        f"{_SMALL_FILES} files, median of {_ROUNDS}, slowest {min(rates):.0f} /s",
+    )
+
+
+MEASURES: dict[str, Callable[[Path], Iterator[Result]]] = {
+    "large": large_files,
+    "previews": previews,
+    "lists": lists,
+    "small": small_files,
+}
+
+
+def _in_threads(work: Callable[[int], None], shares: list[int]) -> None:
+    threads = [threading.Thread(target=work, args=(share,)) for share in shares]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _fill(service: Service, count: int) -> None:
+    db = Database(
+        load({"CELLA_DATA": str(service.folder)}).database, service.folder / "cella.sqlite"
+    )
+    db.open()
+    try:
+        for start in range(0, count, 5000):
+            made = [_document(service.project, number) for number in range(start, start + 5000)]
+
+            def add(tx: Tx, made: list[File] = made) -> None:
+                for file in made:
+                    refs = [BlobRef(f"{service.project}/_/{file.file_path}", "")]
+                    files.add(tx, file, refs)
+
+            db.write_now(add)
+    finally:
+        db.close()
+
+
+def _document(project: str, number: int) -> File:
+    root = new_blob_root()
+    variations = tuple(
+        Variation(
+            size=wanted.size,
+            content_type="image/jpeg",
+            width=wanted.width,
+            height=wanted.height,
+            length=6000,
+            md5=new_etag()[:32],
+            sha256=(new_etag() + new_etag())[:64],
+            file_path=f"{root}-{wanted.size}.jpg",
+            is_public=wanted.is_public,
+        )
+        for wanted in plan(6000, 4000)
+    )
+    return File(
+        id=new_id(),
+        created=1_700_000_000 + number,
+        updated=1_700_000_000 + number,
+        etag=new_etag(),
+        project=project,
+        user=new_id(),
+        name=f"{root}.jpg",
+        filename=f"plate {number:06}.jpg",
+        content_type="image/jpeg",
+        length=9_000_000,
+        backend="local",
+        file_path=f"{root}.jpg",
+        status="complete",
+        md5=new_etag()[:32],
+        sha256=(new_etag() + new_etag())[:64],
+        format="jpeg",
+        width=6000,
+        height=4000,
+        variations=variations,
+    )
+
+
+def _wait_for_md5(connection: Connection, file_id: str) -> None:
+    """Let the background work on the upload end, so that it weighs on no other measure."""
+    deadline = time.monotonic() + _PATIENCE
+    while not _json(connection.get(f"/api/files/{file_id}"))["md5"]:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the MD5 was not worked out")
+        time.sleep(0.05)
+
+
+def _form(connection: Connection, path: str, body: Path | bytes) -> Answer:
+    name = body.name if isinstance(body, Path) else "small.bin"
+    return _expect(connection.post_form(path, body, name), 201)
+
+
+def _download(port: int, path: str) -> float:
+    connection = Connection(port)
+    seconds = timed(lambda: _expect(connection.get(path, keep=False), 200))
+    connection.close()
+    return seconds
+
+
+def _link(service: Service, file_id: str) -> str:
+    connection = Connection(service.port, service.token)
+    parts = urlsplit(_json(connection.get(f"/api/files/{file_id}"))["link"])
+    connection.close()
+    return f"{parts.path}?{parts.query}"
+
+
+def _file_id(answer: Answer) -> str:
+    return str(_json(answer)["file_id"])
+
+
+def _json(answer: Answer) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(answer.body)
+    return document
+
+
+def _expect(answer: Answer, status: int) -> Answer:
+    if answer.status != status:
+        raise RuntimeError(f"answered {answer.status}: {answer.body[:300]!r}")
+    return answer
+
+
+def room(folder: Path) -> None:
+    """Refuse to begin where the disk has no room for it."""
+    if shutil.disk_usage(folder).free < 16 * _GIB:
+        raise RuntimeError("the benchmarks need 16 GiB of free disk")
