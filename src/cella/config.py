@@ -27,6 +27,7 @@ from cella.settings import SECRET, Settings, is_secret, printable
 from cella.store.opening import StoreConfig
 
 PREFIX = "CELLA_"
+_NO_SETTINGS = {"CELLA_CONFIG", "CELLA_URL", "CELLA_TOKEN", "CELLA_DRILL_SECONDS"}
 FILE = "cella.toml"
 
 
@@ -160,6 +161,12 @@ def load(
         section.name: section.type(**parts[section.name]) for section in SECTIONS
     }
     return Config(**made)
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables that begin like a setting of ours and are none: misspelt, or of another version."""
+    known = {setting.variable for setting in settings()} | _NO_SETTINGS
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 
 def effective(config: Config) -> Iterator[tuple[Setting, Any]]:

@@ -2,12 +2,21 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 
 SECRET = msgspec.Meta(extra={"secret": True})
 """Marks a setting that nobody is to see: `key: Annotated[str, SECRET]`."""
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+"""A time that may be nothing."""
+
+SomeSeconds = Annotated[float, msgspec.Meta(gt=0)]
+"""A time that is not nothing."""
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+"""A number of things of which one is needed at least."""
 
 HIDDEN = "***"
 """What stands in the place of a secret."""

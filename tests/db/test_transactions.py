@@ -282,7 +282,7 @@ async def test_a_deadlock_is_tried_again(postgresql: databases.PostgreSQL) -> No
 
         texts = db.read_now(lambda tx: tx.scalars(sa.select(notes.c.text)).all())
     assert texts == ["xx", "xx"]
-    assert len(attempts) == 3
+    assert len(attempts) > 2
 
 
 def _append(tx: Tx, number: int) -> None:
@@ -296,14 +296,15 @@ def test_what_was_answered_survives_a_kill(db: Database) -> None:
     answered: set[int] = set()
     for kill in range(KILLS):
         first = kill * 1_000_000
-        process = _process(address(db), "note", first, first + 1_000_000)
-        assert process.stdout is not None
-        answered |= {int(process.stdout.readline()) for _ in range(ANSWERS_BEFORE_KILL + kill)}
-        process.kill()
-        rest, errors = process.communicate(timeout=30)
-        assert errors == ""
-        # What was being printed when the process died may be cut.
-        answered |= {int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")}
+        with _process(address(db), "note", first, first + 1_000_000) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            lines = [process.stdout.readline() for _ in range(ANSWERS_BEFORE_KILL + kill)]
+            process.kill()
+            lines += process.stdout
+            assert process.stderr.read() == ""
+        # The line that was being printed may be cut.
+        answered |= {int(line) for line in lines if line.endswith("\n")}
 
     assert answered <= noted(db)
     if db.is_sqlite:

@@ -1,14 +1,15 @@
 """A process with a scratch: `python scratch_process.py ROOT [LIMIT]`.
 
 Opens it and says where it is, then does what each line of its input tells and answers with a line:
-`intend NAME`, `settle NAME`, `open`, `close`, `orphans`, `room`. With LIMIT no file of the process
-grows beyond so many bytes, as on a full disk.
+`intend NAME`, `settle NAME`, `again` (close and open), `orphans`, `room`. With LIMIT no file of
+the process grows beyond so many bytes, as on a full disk.
 """
 
 import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from cella.scratch import Scratch
@@ -25,9 +26,10 @@ def main(root: str, limit: str = "") -> None:
         with scratch.orphans() as found:
             return " ".join(key for _, key in found)
 
+    rooms = ExitStack()
+
     def room(_: str) -> str:
-        entered = scratch.room()
-        return str(entered.__enter__())
+        return str(rooms.enter_context(scratch.room()))
 
     def again(_: str) -> str:
         scratch.close()
@@ -37,7 +39,6 @@ def main(root: str, limit: str = "") -> None:
     verbs: dict[str, Callable[[str], object]] = {
         "intend": lambda name: scratch.intend("local", name),
         "settle": lambda name: scratch.settle("local", name),
-        "close": lambda _: scratch.close(),
         "again": again,
         "orphans": orphans,
         "room": room,

@@ -12,6 +12,7 @@ import msgspec
 from cella.errors import Forbidden
 from cella.model import Actor, File, Project
 from cella.model.project import Method
+from cella.settings import Count
 
 
 class AccessConfig(msgspec.Struct, kw_only=True, frozen=True):
@@ -23,7 +24,7 @@ class AccessConfig(msgspec.Struct, kw_only=True, frozen=True):
     roles_for_unlimited_uploads: frozenset[str] = frozenset({"subscriber", "demo", "admin"})
     full_file_access_roles: frozenset[str] = frozenset({"admin", "subscriber", "demo"})
     video_encoding_roles: frozenset[str] = frozenset({"admin", "video-encoder"})
-    filesize_limit_bytes_nonsubs: int = 32 << 20
+    filesize_limit_bytes_nonsubs: Count = 32 << 20
 
 
 class Decision(NamedTuple):

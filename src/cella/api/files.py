@@ -19,7 +19,8 @@ from cella.http.services import actor_of, services
 router = APIRouter(tags=["Files"])
 
 
-@router.api_route("/api/files", methods=["GET", "HEAD"], **openapi.LIST_FILES)
+@router.head("/api/files", include_in_schema=False)
+@router.get("/api/files", **openapi.LIST_FILES)
 async def list_files(request: Request) -> Response:
     """The files that the reader may see, a page at a time, each with fresh links."""
     service = services(request)
@@ -37,7 +38,8 @@ async def list_files(request: Request) -> Response:
     )
 
 
-@router.api_route("/api/files/{file_id}", methods=["GET", "HEAD"], **openapi.GET_FILE)
+@router.head("/api/files/{file_id}", include_in_schema=False)
+@router.get("/api/files/{file_id}", **openapi.GET_FILE)
 async def get_file(request: Request, file_id: str) -> Response:
     """One file, with fresh links.
 

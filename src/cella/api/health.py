@@ -11,13 +11,15 @@ from cella.http.services import services
 router = APIRouter(tags=["Health"])
 
 
-@router.api_route("/healthz", methods=["GET", "HEAD"], **openapi.HEALTHZ)
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz", **openapi.HEALTHZ)
 async def healthz() -> Response:
     """Whether the process lives."""
     return json_answer({"status": "ok"})
 
 
-@router.api_route("/readyz", methods=["GET", "HEAD"], **openapi.READYZ)
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", **openapi.READYZ)
 async def readyz(request: Request) -> Response:
     """Whether it can work: the database and the store answer."""
     wrong = await services(request).health.ready()

@@ -15,7 +15,8 @@ from cella.model import METHODS
 router = APIRouter(tags=["Projects"])
 
 
-@router.api_route("/api/projects", methods=["GET", "HEAD"], **openapi.LIST_PROJECTS)
+@router.head("/api/projects", include_in_schema=False)
+@router.get("/api/projects", **openapi.LIST_PROJECTS)
 async def list_projects(request: Request) -> Response:
     """The projects that the reader may see, oldest first."""
     actor = await actor_of(request)
@@ -30,7 +31,8 @@ async def list_projects(request: Request) -> Response:
     )
 
 
-@router.api_route("/api/projects/{project_id}", methods=["GET", "HEAD"], **openapi.GET_PROJECT)
+@router.head("/api/projects/{project_id}", include_in_schema=False)
+@router.get("/api/projects/{project_id}", **openapi.GET_PROJECT)
 async def get_project(request: Request, project_id: str) -> Response:
     """One project."""
     actor = await actor_of(request)

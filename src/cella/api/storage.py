@@ -41,17 +41,17 @@ async def upload_form(request: Request, project_id: str) -> Response:
     return await _answer(request, service, file)
 
 
-@router.put("/api/storage/stream/{project_id}/{filename}", **openapi.UPLOAD_RAW)
+@router.put("/api/storage/stream/{project_id}/{filename:path}", **openapi.UPLOAD_RAW)
 async def upload_raw(request: Request, project_id: str, filename: str) -> Response:
     """Upload one file as the request's body, under the name at the end of the address."""
     service = services(request)
     length = announced_length(request)
     permit = await service.receive.admit(await actor_of(request), project_id, length)
-    raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
-    name = decode_path_name(raw_path.partition(b"?")[0].rstrip(b"/").rpartition(b"/")[2])
+    raw_path: bytes = request.scope["raw_path"]
+    raw_name = raw_path.partition(f"/stream/{project_id}/".encode())[2].partition(b"?")[0]
     file = await service.receive.store(
         permit,
-        clean_filename(name or filename),
+        clean_filename(decode_path_name(raw_name) or filename),
         _declared(request),
         paced(request, service.pacing.upload_stall, service.pacing.upload_stall_bytes),
     )

@@ -12,7 +12,8 @@ from cella.http.services import actor_of, services
 router = APIRouter(tags=["Users"])
 
 
-@router.api_route("/api/users/me", methods=["GET", "HEAD"], **openapi.GET_ME)
+@router.head("/api/users/me", include_in_schema=False)
+@router.get("/api/users/me", **openapi.GET_ME)
 async def get_me(request: Request) -> Response:
     """The user whose token came along."""
     user = await services(request).look.me(await actor_of(request))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from cella.assembly import Assembly
+from cella.config import unknown_variables
 from cella.db import migrations
 from cella.errors import CellaError
 from cella.media import ffmpeg
@@ -34,6 +35,7 @@ class Check(NamedTuple):
 async def check_all(assembly: Assembly) -> list[Check]:
     """Try everything. Whatever goes wrong becomes a line of the result."""
     tries: tuple[tuple[str, Callable[[Assembly], Awaitable[tuple[State, str]]]], ...] = (
+        ("settings", _settings),
         ("data directory", _data),
         ("database", _database),
         ("store", _store),
@@ -56,6 +58,13 @@ async def _tried(name: str, attempt: Awaitable[tuple[State, str]]) -> Check:
         reason = " ".join(str(error).split()) or "no reason given"
         return Check(name, "failed", f"{type(error).__name__}: {reason}")
     return Check(name, state, detail)
+
+
+async def _settings(_: Assembly) -> tuple[State, str]:
+    unknown = unknown_variables()
+    if unknown:
+        return "warning", f"no settings of Cella: {', '.join(unknown)}; see docs/configuration.md"
+    return "ok", "all known"
 
 
 async def _data(assembly: Assembly) -> tuple[State, str]:

@@ -25,7 +25,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from cella.errors import BadConfig, DatabaseUnavailable
-from cella.settings import Settings, hide_password
+from cella.settings import Count, Settings, hide_password
 
 Tx = Connection
 """A connection inside a transaction; it commits or rolls back when the function returns."""
@@ -45,8 +45,8 @@ class DatabaseConfig(Settings, kw_only=True, frozen=True):
     """
 
     url: str = ""
-    readers: int = 4
-    pool_size: int = 10
+    readers: Count = 4
+    pool_size: Count = 10
 
 
 class Database:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from cella.settings import Count, Seconds, SomeSeconds
+
 
 class FlowsConfig(msgspec.Struct, kw_only=True, frozen=True):
     """Times are in seconds.
@@ -11,7 +13,7 @@ class FlowsConfig(msgspec.Struct, kw_only=True, frozen=True):
     long a deleted file's bytes are kept.
     """
 
-    upload_wait: float = 10.0
-    upload_stall: float = 60.0
-    upload_stall_bytes: int = 16 << 10
-    discard_grace: float = 7 * 24 * 3600.0
+    upload_wait: Seconds = 10.0
+    upload_stall: SomeSeconds = 60.0
+    upload_stall_bytes: Count = 16 << 10
+    discard_grace: Seconds = 7 * 24 * 3600.0

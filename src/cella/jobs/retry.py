@@ -1,6 +1,10 @@
 """How background work is run, and how long to pause before trying again. Pure."""
 
+from typing import Annotated
+
 import msgspec
+
+from cella.settings import Count, Seconds, SomeSeconds
 
 MAX_ATTEMPTS = 5
 _MOST_DOUBLINGS = 62
@@ -15,13 +19,13 @@ class JobsConfig(msgspec.Struct, kw_only=True, frozen=True):
     before it hands them back.
     """
 
-    lease_seconds: float = 30.0
-    poll_seconds: float = 1.0
-    slots: int = 0
-    max_attempts: int = MAX_ATTEMPTS
-    retry_base_seconds: float = 1.0
-    retry_cap_seconds: float = 300.0
-    stop_seconds: float = 10.0
+    lease_seconds: SomeSeconds = 30.0
+    poll_seconds: SomeSeconds = 1.0
+    slots: Annotated[int, msgspec.Meta(ge=0)] = 0
+    max_attempts: Count = MAX_ATTEMPTS
+    retry_base_seconds: Seconds = 1.0
+    retry_cap_seconds: Seconds = 300.0
+    stop_seconds: Seconds = 10.0
 
 
 def pause(config: JobsConfig, attempts: int, chance: float) -> float:

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from cella.settings import SECRET, Settings
+from cella.settings import SECRET, Count, Settings
 
 _WINDOWS_PER_VALIDITY = 4
 _DEFAULT = 30 * 24 * 3600
@@ -24,7 +24,7 @@ class LinkConfig(Settings, kw_only=True, frozen=True):
     `link_keys`: the first signs, all of them verify; see `cella.links.token`.
     """
 
-    file_link_validity: dict[str, int] = msgspec.field(
+    file_link_validity: dict[str, Count] = msgspec.field(
         default_factory=lambda: {"default": _DEFAULT, "gcs": 23 * 3600}
     )
     scheme: str = "http"

@@ -22,6 +22,7 @@ import msgspec
 
 from cella.errors import CannotDecode, DecoderCrashed, OverLimit
 from cella.media.wire import JSON, Answer, Greeting, Limits, Outcome, Request
+from cella.settings import Count, SomeSeconds
 
 _MIB = 1 << 20
 _START_SECONDS = 60.0
@@ -46,12 +47,12 @@ class SandboxConfig(msgspec.Struct, kw_only=True, frozen=True):
     million of an AVIF. What needs more fails as `OverLimit`.
     """
 
-    wall_seconds: float = 60.0
-    cpu_seconds: float = 60.0
-    memory_bytes: int = 2048 * _MIB
-    output_bytes: int = 256 * _MIB
-    max_pixels: int = 512 * _MIB
-    at_once: int = 8
+    wall_seconds: SomeSeconds = 60.0
+    cpu_seconds: SomeSeconds = 60.0
+    memory_bytes: Count = 2048 * _MIB
+    output_bytes: Count = 256 * _MIB
+    max_pixels: Count = 512 * _MIB
+    at_once: Count = 8
     tasks: str = "cella.media.tasks"
 
     @property

@@ -14,12 +14,22 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from cella.db.engine import Database
+from cella.errors import BadConfig
 
 _LOCK = 0x63656C6C61  # "cella"
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the schema of an open database to `revision`."""
+    """Bring the schema of an open database to `revision`.
+
+    Raises `BadConfig` where a newer Cella has been at work on it, and changes nothing.
+    """
+    found = current(database)
+    if found is not None and not _is_known(found):
+        raise BadConfig(
+            f"The database is at revision {found}, which this version of Cella does not know: "
+            "a newer one has used it. Start that one, or restore the backup from before it."
+        )
     _run(database, lambda config: command.upgrade(config, revision))
 
 
@@ -37,6 +47,11 @@ def current(database: Database) -> str | None:
 def newest() -> str | None:
     """The newest revision that this version of Cella knows."""
     return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _is_known(revision: str) -> bool:
+    scripts = ScriptDirectory.from_config(_config())
+    return any(script.revision == revision for script in scripts.walk_revisions())
 
 
 def _config() -> Config:
