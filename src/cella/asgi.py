@@ -48,8 +48,10 @@ def build(assembly: Assembly) -> FastAPI:
     async def answer(request: Request, error: Exception) -> Response:
         response = problems.answer(error)
         if response.status_code == 405:
-            # A route knows its own methods only, and paths have more than one route.
-            response.headers["Allow"] = allow(methods_of(request.scope))
+            # A route knows its own methods only, and paths have more than one route. What is
+            # mounted below a path has changed `root_path` meanwhile.
+            root_path = request.scope.get("app_root_path", request.scope["root_path"])
+            response.headers["Allow"] = allow(methods_of({**request.scope, "root_path": root_path}))
         return response
 
     app = FastAPIOffline(

@@ -19,6 +19,7 @@ import cella.catalog.tables
 import cella.jobs.tables  # noqa: F401 - these declare their tables on the metadata
 from cella.db import Database, migrations
 from cella.db.schema import metadata
+from cella.errors import BadConfig
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -100,6 +101,19 @@ def test_there_and_back_again(empty: str) -> None:
         migrations.upgrade(db)
         migrations.upgrade(db)
         assert _schema(db) == first
+
+
+def test_a_schema_of_a_newer_version_is_left_alone(empty: str) -> None:
+    with opened(empty) as db:
+        migrations.upgrade(db)
+        before = _schema(db)
+        with db.engine.begin() as tx:
+            tx.exec_driver_sql("UPDATE alembic_version SET version_num = 'newer'")
+
+        with pytest.raises(BadConfig, match="newer"):
+            migrations.upgrade(db)
+        assert migrations.current(db) == "newer"
+        assert _schema(db) == before
 
 
 def test_processes_that_start_at_once_upgrade_once(empty: str) -> None:

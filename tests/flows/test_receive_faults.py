@@ -322,3 +322,19 @@ async def test_cancelled_while_the_commit_is_under_way(house: House) -> None:
     sa.event.remove(house.db.engine, "before_cursor_execute", hold)
     assert len(await house.check()) == 1
     assert house.leftovers() == []
+
+
+async def test_a_start_that_cannot_put_things_right(house: House) -> None:
+    """What dead processes left is kept until a start can see to it."""
+    key = f"{house.project}/_/{'0' * 32}.bin"
+    await Intents(house.db, {}, house.scratch).begin("local", key)
+    await house.store.put(key, chunks(BODY))
+    house.scratch.close()
+    house.scratch = Scratch(house.folder)
+    house.scratch.open()
+    away = Intents(house.db, {}, house.scratch)
+    assert await away.adopt() == 0
+    failing = FailingStore(house.store, Faults(1, lasting=True))
+    assert await Intents(house.db, {"local": failing}, house.scratch).adopt() == 0
+    assert await Intents(house.db, {"local": house.store}, house.scratch).adopt() == 1
+    assert await house.check() == set()

@@ -47,8 +47,8 @@ async def upload_raw(request: Request, project_id: str, filename: str) -> Respon
     service = services(request)
     length = announced_length(request)
     permit = await service.receive.admit(await actor_of(request), project_id, length)
-    raw_path: bytes = request.scope["raw_path"]
-    raw_name = raw_path.partition(f"/stream/{project_id}/".encode())[2].partition(b"?")[0]
+    raw_path: bytes = request.scope["raw_path"].partition(b"?")[0].rstrip(b"/")
+    raw_name = raw_path.partition(f"/stream/{project_id}/".encode())[2]
     file = await service.receive.store(
         permit,
         clean_filename(decode_path_name(raw_name) or filename),

@@ -51,11 +51,18 @@ class Intents:
         await self.fulfil(backend, key)
 
     async def adopt(self) -> int:
-        """Put right what dead processes left; how many blobs were looked at."""
-        with self._scratch.orphans() as orphans:
-            for backend, key in orphans:
-                await self._reconcile(backend, key)
-            return len(orphans)
+        """Put right what dead processes left; how many blobs were looked at.
+
+        What cannot be done now is kept for the next start, and does not keep this one back.
+        """
+        try:
+            with self._scratch.orphans() as orphans:
+                for backend, key in orphans:
+                    await self._reconcile(backend, key)
+                return len(orphans)
+        except Exception as error:
+            _log.warning("dead processes' blobs are left for the next start: %r", error)
+            return 0
 
     async def _reconcile(self, backend: str, key: str) -> None:
         if backend not in self._stores:

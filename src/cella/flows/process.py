@@ -8,7 +8,8 @@ it leaves goes with the file.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
@@ -123,9 +124,8 @@ class Process:
         return tuple(await together(puts))
 
     async def _put(self, store: Store, key: str, name: str, item: RenderedVariation) -> Variation:
-        digests = await store.put(
-            key, _blocks(item.path), content_type=item.content_type, replace=True
-        )
+        async with aclosing(_blocks(item.path)) as body:
+            digests = await store.put(key, body, content_type=item.content_type, replace=True)
         return Variation(
             size=item.size,
             content_type=item.content_type,
@@ -201,7 +201,7 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(source, "md5").hexdigest()
 
 
-async def _blocks(path: Path) -> AsyncIterator[bytes]:
+async def _blocks(path: Path) -> AsyncGenerator[bytes, None]:
     with path.open("rb") as source:
         while block := await asyncio.to_thread(source.read, BLOCK):
             yield block
