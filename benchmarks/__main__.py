@@ -14,8 +14,9 @@ _HEAD = """\
 Measured by `make bench` on {machine}, in one run. The figures are ratios to a peer in the same
 run, in turns with it, or rates; the client is the same for both and sends and receives in blocks
 (`benchmarks/client.py`). Cella runs as `cella serve` does by default: SQLite and disk, every
-upload hashed with SHA-256 and durable before its answer. nginx is Debian's nginx-light with two
-workers; it neither hashes nor waits for the disk.
+upload hashed with SHA-256 and durable before its answer, and logs warnings only. nginx is
+Debian's nginx-light with two workers and no access log; it neither hashes nor waits for the disk.
+Each measure begins on an idle server, with the background work of the one before done.
 
 """
 

@@ -185,9 +185,9 @@ def lists(folder: Path) -> Iterator[Result]:
             "every page of the catalogue in turn, none seen before",
             last / every,
             "/s",
-            50,
+            None,
             False,
-            "what is read once; nothing is remembered from before",
+            "each page is read once; nothing is remembered from before",
         )
         connection.close()
 

@@ -10,18 +10,23 @@ from typing import NamedTuple
 
 
 class Result(NamedTuple):
-    """One line of the report; `value` and `goal` have the unit that `unit` names."""
+    """One line of the report; `value` and `goal` have the unit that `unit` names.
+
+    Without a goal it is there to be known.
+    """
 
     what: str
     value: float
     unit: str
-    goal: float
+    goal: float | None
     at_most: bool
     detail: str
 
     @property
     def met(self) -> bool:
-        """Whether the goal is reached."""
+        """Whether the goal, if there is one, is reached."""
+        if self.goal is None:
+            return True
         return self.value <= self.goal if self.at_most else self.value >= self.goal
 
 
@@ -52,10 +57,13 @@ def table(results: Iterable[Result]) -> str:
         "|---|---|---|---|---|",
     ]
     for result in results:
-        sign = "≤" if result.at_most else "≥"
+        goal, met = "", ""
+        if result.goal is not None:
+            goal = f"{'≤' if result.at_most else '≥'} {result.goal:g} {result.unit}"
+            met = "yes" if result.met else "**no**"
         lines.append(
-            f"| {result.what} | {result.value:,.2f} {result.unit} | {sign} {result.goal:g} "
-            f"{result.unit} | {'yes' if result.met else '**no**'} | {result.detail} |"
+            f"| {result.what} | {result.value:,.2f} {result.unit} | {goal} | {met} "
+            f"| {result.detail} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from cella import keyring
-from cella.config import SECRETS, Config, Setting, effective, load, settings
+from cella.config import SECRETS, Config, Setting, effective, load, settings, unknown_variables
 from cella.db import DatabaseConfig
 from cella.errors import BadConfig
 from cella.links.validity import LinkConfig
@@ -156,6 +156,14 @@ def test_an_unknown_setting_in_the_file_is_refused(tmp_path: Path) -> None:
             _load(tmp_path, f"{name} = 1")
 
 
+def test_variables_that_are_no_settings_are_told() -> None:
+    known = {setting.variable: "1" for setting in ALL.values()}
+    others = {"CELLA_CONFIG": "a", "CELLA_URL": "b", "CELLA_TOKEN": "c", "PATH": "d"}
+    assert unknown_variables({**known, **others}) == []
+    wrong = {"CELLA_PROT": "8000", "CELLA_DATEBASE_URL": "e", "CELLA_SANDBOX_TASKS": "os"}
+    assert unknown_variables({**known, **others, **wrong}) == sorted(wrong)
+
+
 def test_the_module_of_the_sandbox_cannot_be_set(tmp_path: Path) -> None:
     config = _load(tmp_path, CELLA_SANDBOX_TASKS="os")
     assert config == _load(tmp_path)
@@ -168,7 +176,9 @@ WRONG = {
     "log_level": ["loud"],
     "filesize_limit_bytes_nonsubs": ["32 MiB"],
     "file_link_validity": ["gcs", "gcs=long", "gcs=1.5"],
-    "upload_wait": ["ten"],
+    "upload_wait": ["ten", "-1"],
+    "upload_stall": ["0"],
+    "database_readers": ["0"],
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from operator import attrgetter
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -59,6 +60,7 @@ def build(assembly: Assembly) -> FastAPI:
         redoc_url=None,
         static_url="/api/docs-assets",
         openapi_url="/api/openapi.json",
+        generate_unique_id_function=attrgetter("name"),
         swagger_ui_oauth2_redirect_url="/api/docs/oauth2-redirect",
         title=openapi.TITLE,
         description=openapi.DESCRIPTION,

@@ -68,9 +68,6 @@ SECTIONS: tuple[Section, ...] = (
     Section("sandbox", "sandbox_", SandboxConfig),
 )
 
-_OURS = frozenset({"sandbox_tasks"})
-"""Fields of those classes that nobody sets from outside: the name of a module is code."""
-
 
 class Config(msgspec.Struct, kw_only=True, frozen=True):
     """Everything that can be set."""
@@ -115,8 +112,7 @@ def settings() -> Iterator[Setting]:
             if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
                 default = field.default_factory()
             name = section.prefix + field.name
-            if name not in _OURS:
-                yield Setting(section, field.name, name, hints[field.name], default)
+            yield Setting(section, field.name, name, hints[field.name], default)
 
 
 SECRETS = frozenset(setting.field for setting in settings() if is_secret(setting.type))

@@ -33,7 +33,7 @@ class Scratch:
         self._root = root
         self._lock: int | None = None
         self._folder: Path | None = None
-        self._journal = -1
+        self._journal: int | None = None
         self._journal_size = 0
         self._unsettled: set[tuple[str, str]] = set()
 
@@ -57,8 +57,6 @@ class Scratch:
             lock = _try_lock(_lock_path(folder))
         try:
             (folder / "work").mkdir(parents=True)
-            flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND
-            self._journal = os.open(folder / _JOURNAL, flags, 0o600)
         except OSError:
             os.close(lock)
             raise
@@ -70,7 +68,9 @@ class Scratch:
         if folder is None or lock is None:
             return
         self._folder = self._lock = None
-        os.close(self._journal)
+        if self._journal is not None:
+            os.close(self._journal)
+            self._journal, self._journal_size = None, 0
         shutil.rmtree(folder / "work", ignore_errors=True)
         if not self._unsettled:
             shutil.rmtree(folder, ignore_errors=True)
@@ -96,7 +96,7 @@ class Scratch:
         self._write(f"-{backend}:{key}\n")
         self._unsettled.discard((backend, key))
         if not self._unsettled and self._journal_size > _JOURNAL_BYTES:
-            os.ftruncate(self._journal, 0)
+            os.ftruncate(self._open_journal(), 0)
             self._journal_size = 0
 
     @property
@@ -106,12 +106,19 @@ class Scratch:
 
     def _write(self, line: str) -> None:
         content = line.encode()
-        written = os.write(self._journal, content)
+        journal = self._open_journal()
+        written = os.write(journal, content)
         if written < len(content):
             # What a disk that just filled up took of it would spoil the next line.
-            os.ftruncate(self._journal, self._journal_size)
+            os.ftruncate(journal, self._journal_size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._journal_size += written
+
+    def _open_journal(self) -> int:
+        if self._journal is None:
+            flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND
+            self._journal = os.open(self.path / _JOURNAL, flags, 0o600)
+        return self._journal
 
     @contextmanager
     def orphans(self) -> Iterator[list[tuple[str, str]]]:

@@ -19,7 +19,8 @@ from cella.errors import CannotDecode, DecoderCrashed, OverLimit
 from cella.media.sandbox import Sandbox, SandboxConfig
 from cella.media.wire import Limits
 
-CONFIG = SandboxConfig(tasks="tests.media.hostile")
+CONFIG = SandboxConfig()
+HOSTILE = "tests.media.hostile"
 PATIENCE = 30.0
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def hostile() -> AsyncIterator[Sandbox]:
-    sandbox = Sandbox(CONFIG)
+    sandbox = Sandbox(CONFIG, tasks=HOSTILE)
     await sandbox.open()
     yield sandbox
     await sandbox.close()
@@ -144,7 +145,7 @@ async def test_threads_are_possible(hostile: Sandbox) -> None:
 
 async def test_a_child_knows_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CELLA_SECRET", "hidden")
-    sandbox = Sandbox(CONFIG)
+    sandbox = Sandbox(CONFIG, tasks=HOSTILE)
     await sandbox.open()
     try:
         seen = await sandbox.run("look_around", {})
@@ -248,7 +249,7 @@ async def test_a_zygote_that_died_is_replaced(hostile: Sandbox, tmp_path: Path) 
 
 
 async def test_closing_leaves_no_process(tmp_path: Path) -> None:
-    sandbox = Sandbox(CONFIG)
+    sandbox = Sandbox(CONFIG, tasks=HOSTILE)
     await sandbox.open()
     task, child, zygote = await lingering(sandbox, tmp_path)
     await sandbox.close()
@@ -261,7 +262,7 @@ async def test_closing_leaves_no_process(tmp_path: Path) -> None:
 
 
 async def test_no_more_children_than_places(tmp_path: Path) -> None:
-    sandbox = Sandbox(msgspec.structs.replace(CONFIG, at_once=1))
+    sandbox = Sandbox(msgspec.structs.replace(CONFIG, at_once=1), tasks=HOSTILE)
     await sandbox.open()
     try:
         first, child, _ = await lingering(sandbox, tmp_path)
@@ -276,7 +277,7 @@ async def test_no_more_children_than_places(tmp_path: Path) -> None:
 
 
 async def test_tasks_that_cannot_be_imported_are_an_error() -> None:
-    sandbox = Sandbox(SandboxConfig(tasks="cella.media.no_such_module"))
+    sandbox = Sandbox(tasks="cella.media.no_such_module")
     with pytest.raises(DecoderCrashed, match="does not start"):
         await sandbox.open()
     await sandbox.close()
@@ -284,7 +285,7 @@ async def test_tasks_that_cannot_be_imported_are_an_error() -> None:
 
 async def test_another_event_loop() -> None:
     async def use() -> object:
-        sandbox = Sandbox(CONFIG)
+        sandbox = Sandbox(CONFIG, tasks=HOSTILE)
         await sandbox.open()
         try:
             with pytest.raises(OverLimit):
@@ -304,11 +305,11 @@ async def test_another_event_loop() -> None:
 PARENT = """
 import asyncio, json, sys
 from pathlib import Path
-from cella.media.sandbox import Sandbox, SandboxConfig
+from cella.media.sandbox import Sandbox
 
 async def main():
     sys.path[:] = json.loads(sys.argv[2])
-    sandbox = Sandbox(SandboxConfig(tasks="tests.media.hostile"))
+    sandbox = Sandbox(tasks="tests.media.hostile")
     await sandbox.open()
     folder = Path(sys.argv[1])
     await sandbox.run("linger", {"folder": str(folder)}, writes=[folder])

@@ -40,14 +40,16 @@ async def list_files(request: Request) -> Response:
 
 @router.head("/api/files/{file_id}", include_in_schema=False)
 @router.get("/api/files/{file_id}", **openapi.GET_FILE)
-async def get_file(request: Request, file_id: str) -> Response:
+async def get_file(request: Request) -> Response:
     """One file, with fresh links.
 
     A client whose copy is current gets a 304, but not where the links in that copy may have
     expired: as in the original, a new window of links counts as a modification for
     `If-Modified-Since` and voids an `If-None-Match` that came alone.
     """
-    seen = await services(request).look.file(await actor_of(request), file_id)
+    seen = await services(request).look.file(
+        await actor_of(request), request.path_params["file_id"]
+    )
     modified = seen.fresh_since
     headers = {"ETag": f'"{seen.file.etag}"', "Last-Modified": http_date(modified)}
     outcome = evaluate_document(Conditions.of(request.headers), seen.file.etag, modified)
@@ -59,11 +61,13 @@ async def get_file(request: Request, file_id: str) -> Response:
 
 
 @router.delete("/api/files/{file_id}", status_code=204, **openapi.DELETE_FILE)
-async def delete_file(request: Request, file_id: str) -> Response:
+async def delete_file(request: Request) -> Response:
     """Delete the file, its original and its variations. Needs `If-Match`."""
     if_match = request.headers.get("if-match")
     await services(request).discard.delete(
-        await actor_of(request), file_id, lambda etag: require_match(if_match, etag)
+        await actor_of(request),
+        request.path_params["file_id"],
+        lambda etag: require_match(if_match, etag),
     )
     return Response(status_code=204)
 

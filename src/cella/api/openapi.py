@@ -11,6 +11,7 @@ import msgspec
 from fastapi import FastAPI
 
 from cella.api.documents import FileDocument, ProjectDocument, UserDocument
+from cella.links.urls import ROUTE
 
 TITLE = "Cella"
 DESCRIPTION = """\
@@ -83,6 +84,7 @@ _ERRORS = {
     412: "The etag is not the current one: read the document again.",
     413: "The file is not smaller than the limit of who uploads.",
     415: "The body has a Content-Encoding.",
+    416: "None of the wanted ranges lies in the file.",
     428: "`If-Match` is missing.",
     503: "A part that is needed does not answer; try again.",
     507: "The store has no room left.",
@@ -249,17 +251,54 @@ READYZ = _route(
 )
 
 
+DOWNLOAD: dict[str, Any] = {
+    "tags": ["Download"],
+    "summary": "Download",
+    "description": (
+        "The bytes of a file or of a preview. Take the address from the `link` of a document as "
+        "it is: it holds the signature that lets anybody read who has it. Without one, the file "
+        "must be public, or the caller must have full access to it. Ranges, one or several, and "
+        "conditions are understood (RFC 9110)."
+    ),
+    "operationId": "download",
+    "responses": {
+        str(status): answer
+        for status, answer in _answers(
+            {
+                200: {"description": "The bytes.", "content": {"*/*": {"schema": _BINARY}}},
+                206: {"description": "Parts of them.", "content": {"*/*": {"schema": _BINARY}}},
+                304: {"description": "Not modified."},
+            },
+            *(403, 404, 412, 416, 503),
+        ).items()
+    },
+    "parameters": [
+        _parameter("path", "path", "The blob's place.", _LINK.partition("/file/")[2]),
+        _parameter("query", "expires", "Seconds since the epoch.", 1797552000, type="integer"),
+        _parameter("query", "signature", "What proves that the link was not changed."),
+        _parameter("header", "Range", "The bytes that are wanted.", "bytes=0-1023"),
+        _parameter("header", "If-Range", "An etag or a date: all bytes where it is not current."),
+        _parameter("header", "If-Match", "An etag: 412 where it is not current."),
+        *_CONDITIONS,
+    ],
+}
+
+
 def version() -> str:
     """The version of the installed package."""
     return metadata.version("cella")
 
 
 def complete(app: FastAPI) -> None:
-    """Put the schemas that routes refer to, and the ways to sign in, into the document."""
+    """Put into the document what FastAPI cannot know.
+
+    That is the schemas that routes refer to, the ways to sign in, and the delivery of bytes.
+    """
     generate = app.openapi
 
     def described() -> dict[str, Any]:
         document = generate()
+        document["paths"][ROUTE + "/{path}"] = {"get": DOWNLOAD}
         components = document.setdefault("components", {})
         components.setdefault("schemas", {}).update(COMPONENTS)
         components["securitySchemes"] = {

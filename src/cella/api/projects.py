@@ -33,9 +33,9 @@ async def list_projects(request: Request) -> Response:
 
 @router.head("/api/projects/{project_id}", include_in_schema=False)
 @router.get("/api/projects/{project_id}", **openapi.GET_PROJECT)
-async def get_project(request: Request, project_id: str) -> Response:
+async def get_project(request: Request) -> Response:
     """One project."""
     actor = await actor_of(request)
-    project = await services(request).look.project(actor, project_id)
+    project = await services(request).look.project(actor, request.path_params["project_id"])
     document = project_document(project, allowed_methods(actor, project, METHODS))
     return json_answer(document, headers={"ETag": f'"{project.etag}"'})

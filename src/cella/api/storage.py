@@ -23,13 +23,14 @@ _ASYNC = re.compile(r"(?:^|[,;])\s*respond-async\s*(?:$|[,;])", re.IGNORECASE)
 
 
 @router.post("/api/storage/stream/{project_id}", **openapi.UPLOAD_FORM)
-async def upload_form(request: Request, project_id: str) -> Response:
+async def upload_form(request: Request) -> Response:
     """Upload one file as the part `file` of a form (`multipart/form-data`).
 
     The answer comes when the file is durable, and, for pictures, when their previews are there
     or `upload_wait` has passed. With `Prefer: respond-async` (RFC 7240) it does not wait.
     """
     service = services(request)
+    project_id = request.path_params["project_id"]
     length = announced_length(request)
     least = None if length is None else max(0, length - _LIMITS.outside)
     permit = await service.receive.admit(await actor_of(request), project_id, least)
@@ -42,9 +43,10 @@ async def upload_form(request: Request, project_id: str) -> Response:
 
 
 @router.put("/api/storage/stream/{project_id}/{filename:path}", **openapi.UPLOAD_RAW)
-async def upload_raw(request: Request, project_id: str, filename: str) -> Response:
+async def upload_raw(request: Request) -> Response:
     """Upload one file as the request's body, under the name at the end of the address."""
     service = services(request)
+    project_id, filename = request.path_params["project_id"], request.path_params["filename"]
     length = announced_length(request)
     permit = await service.receive.admit(await actor_of(request), project_id, length)
     raw_path: bytes = request.scope["raw_path"].partition(b"?")[0].rstrip(b"/")

@@ -57,37 +57,45 @@ class Serve:
     ) -> Blob:
         """What the link leads to: `path` is the part below `cella.links.urls.ROUTE`, decoded.
 
-        Raises `LinkRefused`, saying what is wrong with the signature, or `NotFound`.
+        A valid signature is enough, and who may have the blob anyway needs none. Raises
+        `LinkRefused`, saying what is wrong with the signature, or `NotFound`.
         """
         bucket, name = local_blob(path)
         try:
             key = keys.blob_key(bucket, name)
         except BadKey:
             raise NotFound("There is no such file.") from None
-        signed = signature is not None
-        if signature is not None:
-            self._signer.verify(key, expires or "", signature, self._clock.now())
-        return await self._db.read(lambda tx: self._look(tx, actor, key, signed=signed))
+        refusal = self._refusal(key, expires, signature)
+        return await self._db.read(lambda tx: self._look(tx, actor, key, refusal))
 
     def read(self, blob: Blob, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """The bytes `start` up to, not including, `stop`."""
         return self._stores[blob.backend].get(blob.key, start, stop)
 
-    def _look(self, tx: Tx, actor: Actor, key: str, *, signed: bool) -> Blob:
-        file, size = files.by_blob(tx, key)
-        blob = _blob(file, size, key)
-        if not signed and not blob.public:
-            self._check_reader(tx, actor, file)
-        return blob
-
-    def _check_reader(self, tx: Tx, actor: Actor, file: File) -> None:
-        project = None if file.project is None else projects.get(tx, file.project)
-        readable = project is None or rules.may(actor, "GET", project).allowed
-        if not readable or not rules.has_full_access(actor, project, file, self._access):
-            raise LinkRefused(
+    def _refusal(self, key: str, expires: str | None, signature: str | None) -> LinkRefused | None:
+        """What is wrong with the signature, None where it is valid."""
+        if signature is None:
+            return LinkRefused(
                 "The link has no signature, and you may not read this file without one. "
                 "Read the file's document for a fresh link."
             )
+        try:
+            self._signer.verify(key, expires or "", signature, self._clock.now())
+        except LinkRefused as refusal:
+            return refusal
+        return None
+
+    def _look(self, tx: Tx, actor: Actor, key: str, refusal: LinkRefused | None) -> Blob:
+        file, size = files.by_blob(tx, key)
+        blob = _blob(file, size, key)
+        if refusal is not None and not blob.public and not self._may_have(tx, actor, file):
+            raise refusal
+        return blob
+
+    def _may_have(self, tx: Tx, actor: Actor, file: File) -> bool:
+        project = None if file.project is None else projects.get(tx, file.project)
+        readable = project is None or rules.may(actor, "GET", project).allowed
+        return readable and rules.has_full_access(actor, project, file, self._access)
 
 
 def _blob(file: File, size: str, key: str) -> Blob:

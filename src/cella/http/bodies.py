@@ -21,6 +21,7 @@ def announced_length(request: Request) -> int | None:
 async def paced(request: Request, seconds: float, least: int) -> AsyncIterator[bytes]:
     """The body in chunks; raises `TooSlow` when `seconds` pass with less than `least` bytes.
 
+    Only the time that was spent waiting for the sender counts, not what is done with the chunks.
     Raises `UnsupportedCoding` before anything is read where the body is compressed, and
     Starlette's `ClientDisconnect` where the connection breaks off.
     """
@@ -29,10 +30,11 @@ async def paced(request: Request, seconds: float, least: int) -> AsyncIterator[b
         raise UnsupportedCoding("Send the body as it is, without a Content-Encoding.")
     loop = asyncio.get_running_loop()
     chunks = request.stream()
-    began, received = loop.time(), 0
+    left, received = seconds, 0
     while True:
+        asked = loop.time()
         try:
-            async with asyncio.timeout_at(began + seconds):
+            async with asyncio.timeout_at(asked + left):
                 chunk = await anext(chunks, None)
         except TimeoutError:
             raise TooSlow(
@@ -41,7 +43,8 @@ async def paced(request: Request, seconds: float, least: int) -> AsyncIterator[b
             ) from None
         if chunk is None:
             return
+        left -= loop.time() - asked
         received += len(chunk)
         if received >= least:
-            began, received = loop.time(), 0
+            left, received = seconds, 0
         yield chunk

@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 
 
 class SandboxConfig(msgspec.Struct, kw_only=True, frozen=True):
-    """What each task may use unless it is told otherwise, and where tasks come from.
+    """What each task may use unless it is told otherwise.
 
     Seconds, bytes and pixels as in `Limits`. `at_once` is the number of children that run at the
-    same time; more wait. `tasks` names the module whose `TASKS` maps names to functions.
+    same time; more wait.
 
     The pixels allow a panorama of 32 768 × 16 384. Pictures that are decoded line by line
     (JPEG, PNG, TIFF) need little memory at any size; 2 GiB hold 268 million pixels of those that
@@ -53,7 +53,6 @@ class SandboxConfig(msgspec.Struct, kw_only=True, frozen=True):
     output_bytes: Count = 256 * _MIB
     max_pixels: Count = 512 * _MIB
     at_once: Count = 8
-    tasks: str = "cella.media.tasks"
 
     @property
     def limits(self) -> Limits:
@@ -68,9 +67,15 @@ class SandboxConfig(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Sandbox:
-    """Runs tasks in children. It belongs to the event loop that opened it."""
+    """Runs tasks in children. It belongs to the event loop that opened it.
 
-    def __init__(self, config: SandboxConfig | None = None) -> None:
+    `tasks` names the module whose `TASKS` maps names to functions.
+    """
+
+    def __init__(
+        self, config: SandboxConfig | None = None, *, tasks: str = "cella.media.tasks"
+    ) -> None:
+        self._tasks = tasks
         self.config = config or SandboxConfig()
         self._zygote: _Zygote | None = None
         self._places: asyncio.Semaphore | None = None
@@ -158,7 +163,7 @@ class Sandbox:
                 self._zygote = None
                 await asyncio.to_thread(zygote.end)
             if self._zygote is None:
-                self._zygote = await _start_zygote(self.config.tasks)
+                self._zygote = await _start_zygote(self._tasks)
             return self._zygote
 
 
