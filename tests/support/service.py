@@ -6,7 +6,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,6 +84,10 @@ class Service:
     def get(self, path: str, by: Account | None = None, **arguments: Any) -> httpx.Response:
         """A GET."""
         return self.request("GET", path, by, **arguments)
+
+    def stream(self, path: str) -> AbstractContextManager[httpx.Response]:
+        """A GET whose body is read as it comes."""
+        return self._http.stream("GET", path)
 
     def upload(
         self,
