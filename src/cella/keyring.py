@@ -41,7 +41,7 @@ def complete(config: Config) -> Config:
 def _kept(data: Path) -> _Kept:
     path = data / _NAME
     if not path.exists():
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(path)
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Kept)

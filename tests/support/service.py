@@ -24,6 +24,7 @@ from cella.catalog import files, projects
 from cella.catalog.files import BlobRef
 from cella.catalog.tables import projects as projects_table
 from cella.catalog.tables import users as users_table
+from cella.cli.connection import BoundedProtocol
 from cella.clock import Clock
 from cella.db.schema import metadata
 from cella.ids import new_etag, new_id
@@ -251,7 +252,7 @@ def running(folder: Path, clock: Clock | None = None, **settings: Any) -> Iterat
             uvicorn.Config(
                 asgi.build(assembly),
                 loop="uvloop",
-                http="httptools",
+                http=BoundedProtocol,
                 ws="none",
                 lifespan="on",
                 log_config=None,

@@ -264,11 +264,12 @@ def _seconds(text: str) -> int | None:
 
 def _order(sort: Sequence[Order]) -> tuple[Order, ...]:
     """The wanted order, made total by the id."""
-    order: list[Order] = []
+    first: dict[str, bool] = {}
     for name, descends in sort:
         if name not in _FIELDS:
             raise BadRequest(f"`sort` names {name!r}, which files cannot be sorted by.")
-        order.append((name, descends))
+        first.setdefault(name, descends)
+    order = list(first.items())
     names = [name for name, _ in order]
     if "_id" in names:
         return tuple(order[: names.index("_id") + 1])

@@ -22,6 +22,7 @@ import uvicorn
 
 from cella import asgi
 from cella.assembly import Assembly
+from cella.cli.connection import BoundedProtocol
 from cella.config import Config
 from cella.errors import BadConfig, CellaError
 from cella.http import logs
@@ -81,7 +82,7 @@ def _server(config: Config) -> uvicorn.Server:
         uvicorn.Config(
             asgi.build(Assembly(config)),
             loop="uvloop",
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             lifespan="on",
             log_config=None,

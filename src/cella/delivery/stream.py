@@ -10,6 +10,9 @@ from contextlib import aclosing
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+_STALL_SECONDS = 300.0
+"""Seconds within which a client has to take a block; who reads no more is not held on to."""
+
 
 class BlocksResponse(Response):
     """Sends `blocks` under `headers`, which hold the Content-Length.
@@ -39,7 +42,8 @@ class BlocksResponse(Response):
             gone = asyncio.create_task(_disconnected(receive)) if left > 0 else None
             try:
                 while block and left > 0 and not (gone is not None and gone.done()):
-                    await send({"type": "http.response.body", "body": block, "more_body": True})
+                    async with asyncio.timeout(_STALL_SECONDS):
+                        await send({"type": "http.response.body", "body": block, "more_body": True})
                     block = await anext(blocks, b"")
                     left -= len(block)
                 await send({"type": "http.response.body", "body": block, "more_body": False})

@@ -30,7 +30,8 @@ async def paced(request: Request, seconds: float, least: int) -> AsyncIterator[b
         raise UnsupportedCoding("Send the body as it is, without a Content-Encoding.")
     loop = asyncio.get_running_loop()
     chunks = request.stream()
-    left, received = seconds, 0
+    announced = announced_length(request)
+    left, received, total = seconds, 0, 0
     while True:
         asked = loop.time()
         try:
@@ -42,9 +43,12 @@ async def paced(request: Request, seconds: float, least: int) -> AsyncIterator[b
                 "and was given up."
             ) from None
         if chunk is None:
+            if announced is not None and total != announced:
+                raise BadRequest(f"The body has {total} bytes where {announced} were announced.")
             return
         left -= loop.time() - asked
         received += len(chunk)
+        total += len(chunk)
         if received >= least:
             left, received = seconds, 0
         yield chunk

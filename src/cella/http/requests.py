@@ -61,7 +61,7 @@ class Requests:
                     level,
                     "%s %s",
                     method,
-                    path,
+                    scope["raw_path"].decode("latin-1"),
                     extra={
                         "status": status,
                         "ms": round((time.perf_counter() - started) * 1000, 1),
