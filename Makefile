@@ -42,8 +42,8 @@ imports: $(DEV) ## check which part imports which (docs/architecture.md)
 
 check: lint types imports ## lint, types and imports
 
-bench: $(DEV) ## run the benchmarks
-	$(PYTHON) -m benchmarks
+bench: $(DEV) ## run the benchmarks and write docs/benchmarks.md
+	$(PYTHON) -m benchmarks --write
 
 lock: ## work out requirements/*.txt anew from pyproject.toml; needs uv
 	for lock in "run build" "dev dev"; do set -- $$lock; \
