@@ -12,7 +12,8 @@ _HEAD = """\
 # Benchmarks
 
 Measured by `make bench`, that is `python -m benchmarks --write`, in one run on
-{machine}. The figures are ratios to a peer, in turns with it, or rates; the client is the same for both and sends and receives in blocks
+{machine}. The figures are ratios to a peer, in
+turns with it, or rates; the client is the same for both and sends and receives in blocks
 (`benchmarks/client.py`). Cella runs as `cella serve` does by default: SQLite and disk, every
 upload hashed with SHA-256 and durable before its answer, and logs warnings only. nginx is
 Debian's nginx-light with two workers and no access log; it neither hashes nor waits for the disk.
