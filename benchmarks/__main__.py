@@ -4,9 +4,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.measures import MEASURES, room
+from benchmarks import links, measures, media
 from benchmarks.report import Result, machine, table
 
+_MEASURES = {**measures.MEASURES, **media.MEASURES, **links.MEASURES}
 _REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _HEAD = """\
 # Benchmarks
@@ -24,19 +25,19 @@ Each measure begins on an idle server, with the background work of the one befor
 
 def main(arguments: list[str]) -> int:
     """Run the named measures, or all."""
-    names = [name for name in arguments if not name.startswith("-")] or list(MEASURES)
-    unknown = [name for name in names if name not in MEASURES]
+    names = [name for name in arguments if not name.startswith("-")] or list(_MEASURES)
+    unknown = [name for name in names if name not in _MEASURES]
     if unknown:
-        print(f"unknown: {', '.join(unknown)}; there are {', '.join(MEASURES)}", file=sys.stderr)
+        print(f"unknown: {', '.join(unknown)}; there are {', '.join(_MEASURES)}", file=sys.stderr)
         return 2
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="cella-bench-", ignore_cleanup_errors=True) as folder:
-        room(Path(folder))
+        measures.room(Path(folder))
         Path(folder).chmod(0o755)
         for name in names:
             print(f"measuring {name} …", file=sys.stderr, flush=True)
             (Path(folder) / name).mkdir()
-            results += MEASURES[name](Path(folder) / name)
+            results += _MEASURES[name](Path(folder) / name)
     report = table(results)
     print(report)
     if "--write" in arguments:

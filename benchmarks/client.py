@@ -3,9 +3,10 @@
 It speaks just enough HTTP/1.1 over one kept-alive connection and sends files with sendfile(2).
 """
 
+import json
 import socket
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _BLOCK = 1 << 20
 _BOUNDARY = "----cella-benchmark-7MA4YWxkTrZu0gW"
@@ -99,3 +100,27 @@ class Connection:
             if keep:
                 body += self._buffer[:size]
         return Answer(int(lines[0].split()[1]), bytes(body), count)
+
+
+def send_form(connection: Connection, path: str, body: Path | bytes) -> Answer:
+    """Upload a file by a form, and have it answered with 201."""
+    name = body.name if isinstance(body, Path) else "small.bin"
+    return expect(connection.post_form(path, body, name), 201)
+
+
+def id_of(answer: Answer) -> str:
+    """The id of the file that an upload's answer names."""
+    return str(document_in(answer)["file_id"])
+
+
+def document_in(answer: Answer) -> dict[str, Any]:
+    """The JSON document in an answer."""
+    found: dict[str, Any] = json.loads(answer.body)
+    return found
+
+
+def expect(answer: Answer, status: int) -> Answer:
+    """The answer, which has this status."""
+    if answer.status != status:
+        raise RuntimeError(f"answered {answer.status}: {answer.body[:300]!r}")
+    return answer

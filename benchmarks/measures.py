@@ -2,8 +2,11 @@
 
 import http
 import json
+import os
 import shutil
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,32 +15,40 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import sqlalchemy as sa
 from PIL import Image
 from tests.media.make import photograph
 
-from benchmarks.client import Answer, Connection
+from benchmarks.client import Answer, Connection, document_in, expect, id_of, send_form
 from benchmarks.report import Result, alternate, timed
 from benchmarks.service import Peak, Service, cella, nginx
 from cella.catalog import files
 from cella.catalog.files import BlobRef
+from cella.catalog.tables import files as files_table
 from cella.config import load
 from cella.db import Database, Tx
 from cella.ids import new_blob_root, new_etag, new_id
 from cella.media.plan import plan
 from cella.model import File, Variation
+from cella.store.disk import DiskStore
 
 _GIB = 1 << 30
 _ROUNDS = 5
 _PATIENCE = 60.0
 _IMAGE_ROUNDS = 3
 _DOCUMENTS = 100_000
-_PAGE = 250
+PAGE = 250
+"""Documents on a page."""
 _LIST_REQUESTS = 400
 _RANGES = 4000
 _RANGE = 64 << 10
 _SMALL_FILES = 500
 _SMALL_SIZE = 20_000
 _CONNECTIONS = 8
+_SWEPT = 20_000
+_LENGTH = 9_000_000
+_PIECE = 64 << 20
+_QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def large_files(folder: Path) -> Iterator[Result]:
@@ -52,7 +63,7 @@ def large_files(folder: Path) -> Iterator[Result]:
         def upload() -> float:
             connection = Connection(ours.port, ours.token)
             path = f"/api/storage/stream/{ours.project}"
-            seconds = timed(lambda: links.append(_file_id(_form(connection, path, source))))
+            seconds = timed(lambda: links.append(id_of(send_form(connection, path, source))))
             _wait_for_md5(connection, links[-1])
             connection.close()
             return seconds
@@ -60,7 +71,7 @@ def large_files(folder: Path) -> Iterator[Result]:
         def put() -> float:
             connection = Connection(theirs.port)
             (theirs.folder / "files" / "f.bin").unlink(missing_ok=True)
-            seconds = timed(lambda: _expect(connection.put("/f.bin", source), 201))
+            seconds = timed(lambda: expect(connection.put("/f.bin", source), 201))
             connection.close()
             return seconds
 
@@ -98,7 +109,7 @@ def _downloads(ours: Service, theirs: Service, file_id: str) -> Iterator[Result]
         for number in range(_RANGES):
             start = number * 7919 * 4096 % (_GIB - _RANGE)
             header = f"Range: bytes={start}-{start + _RANGE - 1}\r\n"
-            _expect(connection.get(link, header, keep=False), http.HTTPStatus.PARTIAL_CONTENT)
+            expect(connection.get(link, header, keep=False), http.HTTPStatus.PARTIAL_CONTENT)
 
     rate = _RANGES / timed(ranges)
     connection.close()
@@ -114,14 +125,16 @@ def previews(folder: Path) -> Iterator[Result]:
 
         def upload() -> float:
             connection = Connection(ours.port, ours.token)
-            seconds = timed(lambda: _file_id(_form(connection, path, source)))
+            seconds = timed(lambda: id_of(send_form(connection, path, source)))
             connection.close()
             return seconds
 
         upload()
         a, b = alternate(_IMAGE_ROUNDS, upload, lambda: timed(lambda: _with_pillow(source)))
         connection = Connection(ours.port, ours.token)
-        document = _json(connection.get(f"/api/files/{_file_id(_form(connection, path, source))}"))
+        document = document_in(
+            connection.get(f"/api/files/{id_of(send_form(connection, path, source))}")
+        )
         connection.close()
         if len(document["variations"]) != len(plan(6000, 4000)):
             raise RuntimeError("the previews were not there when the upload was answered")
@@ -148,16 +161,16 @@ def _with_pillow(source: Path) -> None:
 def lists(folder: Path) -> Iterator[Result]:
     """250 documents with all their links from a catalogue of 100 000, by page number."""
     with cella(folder / "cella") as ours:
-        _fill(ours, _DOCUMENTS)
+        fill(ours, _DOCUMENTS)
         connection = Connection(ours.port, ours.token)
         where = quote(json.dumps({"project": ours.project}))
-        base = f"/api/files?where={where}&sort=-_created&max_results={_PAGE}"
-        last = _DOCUMENTS // _PAGE
+        base = f"/api/files?where={where}&sort=-_created&max_results={PAGE}"
+        last = _DOCUMENTS // PAGE
 
         def read(page: int) -> Answer:
-            return _expect(connection.get(f"{base}&page={page}"), 200)
+            return expect(connection.get(f"{base}&page={page}"), 200)
 
-        if len(_json(read(last))["_items"]) != _PAGE:
+        if len(document_in(read(last))["_items"]) != PAGE:
             raise RuntimeError("the page is not full")
         first_seconds, deep_seconds = alternate(
             _ROUNDS,
@@ -205,7 +218,7 @@ def small_files(folder: Path) -> Iterator[Result]:
         def send(count: int) -> None:
             connection = Connection(ours.port, ours.token)
             for _ in range(count):
-                _file_id(_form(connection, path, body[:_SMALL_SIZE]))
+                id_of(send_form(connection, path, body[:_SMALL_SIZE]))
             connection.close()
 
         send(20)
@@ -220,11 +233,79 @@ def small_files(folder: Path) -> Iterator[Result]:
     )
 
 
+def upkeep(folder: Path) -> Iterator[Result]:
+    """A sweep of 20 000 blobs on a disk, and 1 GiB read again, against sha256sum."""
+    with cella(folder / "cella") as ours:
+        fill(ours, _SWEPT)
+        key, blobs = f"{ours.project}/_/", DiskStore(ours.folder / "blobs")
+        for name in _originals(ours):
+            blob = blobs.path(key + name)
+            blob.parent.mkdir(parents=True, exist_ok=True)
+            blob.touch()
+            os.truncate(blob, _LENGTH)
+        seconds = timed(lambda: _command(ours, "sweep"))
+        yield Result(
+            "blobs compared with the catalogue by a sweep",
+            _SWEPT / seconds,
+            "/s",
+            None,
+            False,
+            f"{_SWEPT} blobs, with the start of the command",
+        )
+    with cella(folder / "large") as ours:
+        connection = Connection(ours.port, ours.token)
+        path = f"/api/storage/stream/{ours.project}"
+        source = folder / "source.bin"
+        with source.open("wb") as file, Path("/dev/urandom").open("rb") as chance:
+            for _ in range(_PIECE >> 20):
+                file.write(chance.read(1 << 20))
+        for _ in range(_GIB // _PIECE):
+            _wait_for_md5(connection, id_of(send_form(connection, path, source)))
+        connection.close()
+        pieces = sorted(str(blob) for blob in (ours.folder / "blobs").rglob("*.bin"))
+        a, b = alternate(
+            _ROUNDS,
+            lambda: timed(lambda: _command(ours, "verify")),
+            lambda: timed(lambda: subprocess.run(["sha256sum", *pieces], check=True, **_QUIET)),
+        )
+    yield Result(
+        "1 GiB read again by verify, its start included / sha256sum",
+        a / b,
+        "×",
+        1.5,
+        True,
+        f"{a:.2f} s and {b:.2f} s, medians of {_ROUNDS}, in {len(pieces)} blobs",
+    )
+
+
+def _originals(service: Service) -> Iterator[str]:
+    db = Database(
+        load({"CELLA_DATA": str(service.folder)}).database, service.folder / "cella.sqlite"
+    )
+    db.open()
+    try:
+        query = sa.select(files_table.c.file_path)
+        yield from db.read_now(lambda tx: tx.execute(query).scalars().all())
+    finally:
+        db.close()
+
+
+def _command(service: Service, name: str) -> None:
+    """Run a command on the service's data to its end, whatever it finds."""
+    subprocess.run(
+        [sys.executable, "-m", "cella", name],
+        env={**os.environ, "CELLA_DATA": str(service.folder)},
+        check=False,
+        **_QUIET,
+    )
+
+
 MEASURES: dict[str, Callable[[Path], Iterator[Result]]] = {
     "large": large_files,
     "previews": previews,
     "lists": lists,
     "small": small_files,
+    "upkeep": upkeep,
 }
 
 
@@ -236,7 +317,8 @@ def _in_threads(work: Callable[[int], None], shares: list[int]) -> None:
         thread.join()
 
 
-def _fill(service: Service, count: int) -> None:
+def fill(service: Service, count: int) -> None:
+    """Put so many pictures with their previews into the catalogue; they have no bytes."""
     db = Database(
         load({"CELLA_DATA": str(service.folder)}).database, service.folder / "cella.sqlite"
     )
@@ -281,7 +363,7 @@ def _document(project: str, number: int) -> File:
         name=f"{root}.jpg",
         filename=f"plate {number:06}.jpg",
         content_type="image/jpeg",
-        length=9_000_000,
+        length=_LENGTH,
         backend="local",
         file_path=f"{root}.jpg",
         status="complete",
@@ -297,44 +379,24 @@ def _document(project: str, number: int) -> File:
 def _wait_for_md5(connection: Connection, file_id: str) -> None:
     """Let the background work on the upload end, so that it weighs on no other measure."""
     deadline = time.monotonic() + _PATIENCE
-    while not _json(connection.get(f"/api/files/{file_id}"))["md5"]:
+    while not document_in(connection.get(f"/api/files/{file_id}"))["md5"]:
         if time.monotonic() > deadline:
             raise RuntimeError("the MD5 was not worked out")
         time.sleep(0.05)
 
 
-def _form(connection: Connection, path: str, body: Path | bytes) -> Answer:
-    name = body.name if isinstance(body, Path) else "small.bin"
-    return _expect(connection.post_form(path, body, name), 201)
-
-
 def _download(port: int, path: str) -> float:
     connection = Connection(port)
-    seconds = timed(lambda: _expect(connection.get(path, keep=False), 200))
+    seconds = timed(lambda: expect(connection.get(path, keep=False), 200))
     connection.close()
     return seconds
 
 
 def _link(service: Service, file_id: str) -> str:
     connection = Connection(service.port, service.token)
-    parts = urlsplit(_json(connection.get(f"/api/files/{file_id}"))["link"])
+    parts = urlsplit(document_in(connection.get(f"/api/files/{file_id}"))["link"])
     connection.close()
     return f"{parts.path}?{parts.query}"
-
-
-def _file_id(answer: Answer) -> str:
-    return str(_json(answer)["file_id"])
-
-
-def _json(answer: Answer) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(answer.body)
-    return document
-
-
-def _expect(answer: Answer, status: int) -> Answer:
-    if answer.status != status:
-        raise RuntimeError(f"answered {answer.status}: {answer.body[:300]!r}")
-    return answer
 
 
 def room(folder: Path) -> None:

@@ -114,6 +114,30 @@ def cella(folder: Path, **settings: str) -> Iterator[Service]:
 
 
 @contextlib.contextmanager
+def worker(service: Service, **settings: str) -> Iterator[int]:
+    """A worker beside a running Cella, ready to begin; its process id."""
+    environment = {**os.environ, "CELLA_DATA": str(service.folder), **settings}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cella", "worker"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("Waiting for"):
+        if process.poll() is not None:
+            raise RuntimeError("a worker did not start")
+    drained = threading.Thread(target=process.stderr.read, daemon=True)
+    drained.start()
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(_PATIENCE)
+
+
+@contextlib.contextmanager
 def nginx(folder: Path) -> Iterator[Service]:
     """Debian's nginx-light with the dav module, with two worker processes."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"

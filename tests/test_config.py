@@ -28,9 +28,20 @@ HANDED: dict[str, Any] = {
     # Whatever is no plain default of its type: a value that differs, and fits.
     "log_format": "json",
     "log_level": "debug",
+    "encoding_backend": "zencoder",
     "file_link_validity": {"local": 60, "default": 7},
+    "link_cdn": {"local": "nginx", "s3": "cloudfront"},
+    "cdnsun_key": "hunter6",
+    "cloudfront_key": "hunter7",
+    "jobs_limits": {"encode": 2, "process": 0},
     "auth_token_hmac_key": "hunter2",
     "link_keys": ["hunter2", "hunter3"],
+    "zencoder_api_key": "hunter4",
+    "zencoder_notifications_secret": "hunter5",
+    "oidc_client_secret": "hunter8",
+    "oidc_algorithms": ["ES256", "EdDSA"],
+    "oidc_roles": {"studio-admin": "admin", "artist": "demo"},
+    "blender_id_roles": {"cloud_demo": "demo"},
 }
 
 
@@ -263,10 +274,24 @@ def test_secrets_are_hidden_and_all_else_is_shown(tmp_path: Path) -> None:
     printed = {setting.name: value for setting, value in effective(config)}
 
     assert list(printed) == list(ALL)
-    assert {"auth_token_hmac_key", "link_keys"} == SECRETS
-    assert {name for name, value in printed.items() if value == "***"} == SECRETS
+    hidden = {name for name, value in printed.items() if value == "***"}
+    assert hidden == {
+        "auth_token_hmac_key",
+        "azure_account_key",
+        "gcs_hmac_secret",
+        "link_keys",
+        "bunny_key",
+        "cdnsun_key",
+        "cloudfront_key",
+        "nginx_key",
+        "oidc_client_secret",
+        "s3_secret_access_key",
+        "zencoder_api_key",
+        "zencoder_notifications_secret",
+    }
+    assert {ALL[name].field for name in hidden} == SECRETS
     assert "hunter" not in str(printed)
-    for name in set(ALL) - SECRETS:
+    for name in set(ALL) - hidden:
         assert printed[name] == _value(config, ALL[name])
 
 
@@ -297,7 +322,10 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
 
 
 def test_the_repr_of_settings_names_their_class() -> None:
-    assert repr(DatabaseConfig()) == "DatabaseConfig(url='', readers=4, pool_size=10)"
+    assert (
+        repr(DatabaseConfig())
+        == "DatabaseConfig(url='', readers=4, pool_size=10, search_seconds=5.0)"
+    )
     assert "link_keys=()" in repr(LinkConfig())
 
 

@@ -1,6 +1,7 @@
 """The documentation says what is so: nothing is missing in it, and nothing is stale."""
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -22,16 +23,24 @@ PAGES = sorted(
     [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md"), *CHANGES.rglob("*.md")]
 )
 
-HIDDEN_ROUTES = ("/api/docs", "/api/openapi.json")
-"""Routes that the OpenAPI document does not list, because they are about it."""
+DOCS_ROUTES = ("/api/docs", "/api/openapi.json")
+"""Routes that need no example, because they are about the others."""
+
+SENDS = {
+    "POST": " -X POST | -[dF] ",
+    "PUT": " -X PUT | -T ",
+    "PATCH": " -X PATCH ",
+    "DELETE": " -X DELETE ",
+}
+"""What makes curl use a method other than GET."""
 
 NAMES_IN_ANSWERS_ONLY = {"cut", "method_not_allowed"}
 """Names of errors that are no class of ours."""
 
-NEVER_ANSWERED = {"conflict", "invalid_document"}
-"""Errors that have a status of their own, and that no route answers with."""
-
-NO_SETTINGS = {"CELLA_CONFIG", "CELLA_URL", "CELLA_TOKEN"}
+NO_SETTINGS = {
+    *("CELLA_CONFIG", "CELLA_URL", "CELLA_TOKEN"),
+    *("CELLA_TEST_GCS_URL", "CELLA_TEST_S3_URL", "CELLA_TEST_AZURE_URL"),
+}
 """Variables that are read, but are no settings of the server."""
 
 SECRETS = {"auth_token_hmac_key": "x" * 32, "link_keys": ["x" * 32]}
@@ -134,13 +143,14 @@ def test_every_route_has_an_example() -> None:
     text = read(DOCS / "http.md").replace("\\\n", " ")
     curls = "\n".join(re.findall(r"^\$ curl .*$", text, flags=re.MULTILINE))
     for path, methods in routes().items():
-        if path in HIDDEN_ROUTES or path in links_routes():
+        if path in DOCS_ROUTES or path in links_routes():
             continue
-        spelled = re.escape(path).replace(r"\{filename\}", r"[\w.%]+")
+        spelled = re.sub(r"\\\{(?:filename|node_type)\\\}", r"[\\w.%]+", re.escape(path))
         spelled = re.sub(r"\\\{\w+\\\}", r"\\$[A-Z]+", spelled)
         asked = re.findall(rf"^(.*):8333{spelled}(?: |$)", curls, flags=re.MULTILINE)
         assert asked, path
-        assert "DELETE" not in methods or any("-X DELETE" in curl for curl in asked), path
+        for method in methods - {"GET"}:
+            assert any(re.search(SENDS[method], curl) for curl in asked), f"{method} {path}"
     assert '"$LINK"' in curls
 
 
@@ -156,7 +166,7 @@ def test_errors_have_the_status_that_is_told() -> None:
     answered = next(tables(errors_told()))[1:]
     told = {cells[0].strip("`"): int(cells[1]) for cells in answered}
     actual = {code: status_of(kind.__new__(kind)) for code, kind in known_errors().items()}
-    public = {code for code, status in actual.items() if status != 500} - NEVER_ANSWERED
+    public = {code for code, status in actual.items() if status != 500}
     assert told.keys() == public | NAMES_IN_ANSWERS_ONLY | {"internal"}
     assert {code: told[code] for code in public} == {code: actual[code] for code in public}
 
@@ -172,11 +182,11 @@ def test_every_command_is_told_of_and_no_other() -> None:
 def test_every_option_is_told_of_and_no_other() -> None:
     text = read(DOCS / "cli.md")
     for command, options in commands().items():
-        told = set(re.findall(r"`(--?[a-z]+)\b", section(text, f"### `{command}`")))
+        told = set(re.findall(r"`(--?[a-z]+(?:-[a-z]+)*)\b", section(text, f"### `{command}`")))
         assert told == options, command
 
 
-# docs/dependencies.md, docs/promises.md, changelog.d
+# docs/dependencies.md, docs/promises.md, docs/compatibility.md, changelog.d
 
 
 def test_every_dependency_is_told_of_and_no_other() -> None:
@@ -184,13 +194,26 @@ def test_every_dependency_is_told_of_and_no_other() -> None:
     groups = project["dependency-groups"]
     wanted = {
         "## To run": project["project"]["dependencies"],
-        "## To build": groups["build"],
+        "## To build": [*groups["build"], *groups["web"]],
         "## To develop": [item for item in groups["dev"] if isinstance(item, str)],
     }
     for heading, requirements in wanted.items():
         (table,) = tables(section(read(DOCS / "dependencies.md"), heading))
         told = [cells[0].strip("`") for cells in table[1:]]
         assert sorted(told) == sorted(re.split(r"[^\w-]", text)[0] for text in requirements)
+
+
+def test_every_package_of_the_page_is_told_of_and_no_other() -> None:
+    for heading, folder in (("## The page", "web"), ("## From npm", "tests/browser")):
+        (table,) = tables(section(read(DOCS / "dependencies.md"), heading))
+        told = {cells[0].strip("`") for cells in table[1:]}
+        assert told == packages(ROOT / folder / "package.json")
+
+
+def test_no_lock_file_names_a_registry() -> None:
+    for folder in ("web", "tests/browser"):
+        lock = json.loads(read(ROOT / folder / "package-lock.json"))
+        assert not [name for name, each in lock["packages"].items() if "resolved" in each]
 
 
 def test_every_promise_names_a_test_that_holds_it() -> None:
@@ -203,6 +226,14 @@ def test_every_promise_names_a_test_that_holds_it() -> None:
     assert promises
     for promise, held_by in promises:
         assert named_tests(held_by), promise
+
+
+def test_every_fault_of_the_original_has_its_test() -> None:
+    text = section(read(DOCS / "compatibility.md"), "## The faults of the original")
+    (table,) = tables(text)
+    assert [cells[0] for cells in table[1:]] == [str(number) for number in range(1, 36)]
+    for number, _, ours, shown_by in table[1:]:
+        assert named_tests(shown_by) or ours.startswith("not there yet"), number
 
 
 def test_fragments_of_the_changelog_have_their_form() -> None:
@@ -222,13 +253,13 @@ def test_fragments_of_the_changelog_have_their_form() -> None:
 
 @cache
 def routes() -> dict[str, set[str]]:
-    """The methods of each route, but for HEAD, as the application itself tells them."""
+    """The methods of each route, as the application tells them; but for HEAD and OPTIONS."""
     app = asgi.build(Assembly(config.load({}, folder=DOCS, overrides=SECRETS)))
-    described = app.openapi()["paths"]
-    found = {path: {each.upper() for each in item} - {"HEAD"} for path, item in described.items()}
-    for path in (*links_routes(), *HIDDEN_ROUTES):
-        found[path] = {"GET"}
-    return found
+    told = {"GET", *SENDS}
+    return {
+        path: {method.upper() for method in item} & told
+        for path, item in app.openapi()["paths"].items()
+    }
 
 
 def links_routes() -> list[str]:
@@ -246,6 +277,12 @@ def kinds_in(module: object) -> list[type[errors.CellaError]]:
     values = vars(module).values()
     classes = [value for value in values if isinstance(value, type)]
     return [kind for kind in classes if issubclass(kind, errors.CellaError)]
+
+
+def packages(path: Path) -> set[str]:
+    """The packages that a package.json names."""
+    told = json.loads(read(path))
+    return {*told["dependencies"], *told.get("devDependencies", {})}
 
 
 @cache
@@ -300,7 +337,7 @@ def anchors(text: str) -> set[str]:
 
 def paths(text: str) -> list[str]:
     """The files and folders of the repository that are named."""
-    return re.findall(r"`((?:src|tests|docs|requirements|benchmarks)/[\w./-]*)", text)
+    return re.findall(r"`((?:src|tests|docs|requirements|benchmarks|web)/[\w./-]*)", text)
 
 
 def named_tests(text: str) -> list[tuple[str, str]]:

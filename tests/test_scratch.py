@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support import scratch_process
 
-from cella.scratch import Scratch
+from cella.scratch import Scratch, abandoned
 
 
 class Process:
@@ -102,16 +103,17 @@ def test_a_scratch_leaves_nothing(root: Path) -> None:
     assert list(root.iterdir()) == []
 
 
-def test_a_room_is_empty_and_goes_with_what_is_in_it(root: Path) -> None:
+async def test_a_room_is_empty_and_goes_with_what_is_in_it(root: Path) -> None:
     scratch = Scratch(root)
     scratch.open()
-    with scratch.room() as first, scratch.room() as second:
+    async with scratch.room() as first, scratch.room() as second:
         assert first != second
         assert list(first.iterdir()) == list(second.iterdir()) == []
         (first / "folder").mkdir()
         (first / "folder" / "file").write_text("x")
-    with pytest.raises(KeyError), scratch.room() as third:
-        raise KeyError
+    with pytest.raises(KeyError):
+        async with scratch.room() as third:
+            raise KeyError
     assert not any(room.exists() for room in (first, second, third))
     scratch.close()
 
@@ -125,6 +127,27 @@ def test_unsettled_are_the_intents_that_are_open(root: Path) -> None:
     scratch.settle("local", "b")
     assert scratch.unsettled == {("local", "a"), ("local", "c")}
     scratch.close()
+
+
+def test_what_a_dead_process_left_is_seen_and_stays(root: Path, other: Process) -> None:
+    other.ask("intend lost")
+    room = Path(other.ask("room x"))
+    (room / "half.mp4").write_bytes(b"x" * 1000)
+    mine = Scratch(root)
+    mine.open()
+    assert abandoned(root) == mine.abandoned() == []
+    other.kill()
+
+    (dead,) = mine.abandoned()
+
+    assert dead.name == room.parent.parent.name
+    assert dead.length == 1000 + len("+local:lost\n")
+    assert dead.modified == pytest.approx(time.time(), abs=3600)
+    assert dead.intents == {("local", "lost")}
+    assert room.is_dir()
+    assert _orphans(mine) == ["lost"]
+    assert mine.abandoned() == []
+    mine.close()
 
 
 def test_its_own_intents_are_nobodys_orphans(root: Path) -> None:
@@ -155,11 +178,14 @@ def test_orphans_stay_until_they_are_put_right(root: Path) -> None:
     first.open()
     first.intend("local", "a")
     first.close()
+    (work,) = (lock.with_suffix("") / "work" for lock in root.glob("*.lock"))
+    work.mkdir()
     second = Scratch(root)
     seen: list[tuple[str, str]] = []
     for _ in range(2):
         with suppress(KeyError), second.orphans() as found:
             seen += found
+            assert not work.exists(), "what was half made need not wait for that"
             raise KeyError
     assert seen == [("local", "a")] * 2
     assert _orphans(second) == ["a"]

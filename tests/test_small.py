@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import itertools
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -62,6 +63,13 @@ def test_an_id_begins_with_its_second() -> None:
     assert before <= second <= SystemClock().now()
 
 
+def test_ids_sort_by_age_and_do_not_tell_the_next_one() -> None:
+    ids = [new_id() for _ in range(1000)]
+    wraps = sum(after < before for before, after in itertools.pairwise(ids))
+    assert wraps <= 1
+    assert len({each[14:] for each in ids}) == len(ids)
+
+
 def test_a_forked_process_makes_ids_of_its_own() -> None:
     new_id()
     reading, writing = os.pipe()
@@ -75,7 +83,7 @@ def test_a_forked_process_makes_ids_of_its_own() -> None:
     os.close(reading)
     os.close(writing)
     assert is_id(theirs)
-    assert theirs[8:18] != ours[8:18]
+    assert theirs[14:] != ours[14:]
 
 
 @pytest.mark.parametrize(

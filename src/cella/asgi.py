@@ -14,7 +14,25 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from cella import config, worker
-from cella.api import files, health, openapi, projects, storage, users
+from cella.api import (
+    admin,
+    auth,
+    blender_id,
+    browse,
+    changes,
+    encoding,
+    events,
+    federation,
+    files,
+    health,
+    members,
+    projects,
+    service,
+    session,
+    storage,
+    users,
+)
+from cella.api.openapi import document
 from cella.assembly import Assembly
 from cella.delivery.routes import ROUTES
 from cella.errors import CellaError
@@ -22,8 +40,26 @@ from cella.http import logs, problems
 from cella.http.crossorigin import CrossOrigin, allow
 from cella.http.problems import Problems
 from cella.http.requests import Requests
+from cella.web.routes import ROUTES as PAGES
 
-_ROUTERS = (storage.router, files.router, projects.router, users.router, health.router)
+_ROUTERS = (
+    storage.router,
+    browse.router,
+    files.router,
+    changes.router,
+    events.router,
+    projects.router,
+    members.router,
+    users.router,
+    auth.router,
+    session.router,
+    federation.router,
+    service.router,
+    admin.router,
+    blender_id.router,
+    encoding.router,
+    health.router,
+)
 _OF_PLAIN_FILES = {"GET", "HEAD"}
 
 
@@ -39,12 +75,15 @@ def build(assembly: Assembly) -> FastAPI:
             yield
 
     def methods_of(scope: Scope) -> set[str]:
-        found: set[str] = set()
+        # The first pattern that an address fits is its own: /api/users/me is no user's id.
+        found: dict[str, set[str]] = {}
         for route in routes:
             match, _ = route.matches(scope)
             if match is not Match.NONE:
-                found |= (isinstance(route, Route) and route.methods) or _OF_PLAIN_FILES
-        return found
+                path = route.path if isinstance(route, Route) else ""
+                methods = (isinstance(route, Route) and route.methods) or _OF_PLAIN_FILES
+                found.setdefault(path, set()).update(methods)
+        return next(iter(found.values()), set())
 
     async def answer(request: Request, error: Exception) -> Response:
         response = problems.answer(error)
@@ -62,9 +101,9 @@ def build(assembly: Assembly) -> FastAPI:
         openapi_url="/api/openapi.json",
         generate_unique_id_function=attrgetter("name"),
         swagger_ui_oauth2_redirect_url="/api/docs/oauth2-redirect",
-        title=openapi.TITLE,
-        description=openapi.DESCRIPTION,
-        version=openapi.version(),
+        title=document.TITLE,
+        description=document.DESCRIPTION,
+        version=document.version(),
         lifespan=lifespan,
         redirect_slashes=False,
         middleware=[
@@ -76,12 +115,17 @@ def build(assembly: Assembly) -> FastAPI:
     app.state.services = assembly.services
     for error in (CellaError, HTTPException):
         app.add_exception_handler(error, answer)
-    routes = [*app.router.routes, *ROUTES]
+    for page in app.router.routes:
+        # FastAPI's own pages know GET alone.
+        if isinstance(page, Route) and page.methods == {"GET"}:
+            page.methods = {"GET", "HEAD"}
+    routes = [*app.router.routes, *ROUTES, *PAGES]
     for router in _ROUTERS:
         app.include_router(router)
         routes += router.routes
     app.router.routes[:0] = ROUTES
-    openapi.complete(app)
+    app.router.routes += PAGES
+    document.complete(app)
     return app
 
 

@@ -18,16 +18,28 @@ import msgspec
 from cella.access.rules import AccessConfig
 from cella.api.config import ApiConfig
 from cella.db import DatabaseConfig
+from cella.encoding.config import ZencoderConfig
 from cella.errors import BadConfig
-from cella.flows.config import FlowsConfig
+from cella.flows.config import FlowsConfig, LoginConfig, SweepConfig, VerifyConfig
+from cella.identity.config import BlenderIdConfig, OidcConfig
 from cella.jobs.retry import JobsConfig
+from cella.links.bunny import BunnyConfig
+from cella.links.cdnsun import CdnsunConfig
+from cella.links.cloudfront import CloudfrontConfig
+from cella.links.nginx import NginxConfig
 from cella.links.validity import LinkConfig
+from cella.media.config import EncodingConfig, FfmpegConfig
 from cella.media.sandbox import SandboxConfig
+from cella.outbound import OutboundConfig
 from cella.settings import SECRET, Settings, is_secret, printable
-from cella.store.opening import StoreConfig
+from cella.store.config import AzureConfig, GcsConfig, PillarConfig, S3Config, StoreConfig
 
 PREFIX = "CELLA_"
-_NO_SETTINGS = {"CELLA_CONFIG", "CELLA_URL", "CELLA_TOKEN", "CELLA_DRILL_SECONDS"}
+_NO_SETTINGS = {
+    *("CELLA_CONFIG", "CELLA_URL", "CELLA_TOKEN", "CELLA_DRILL_SECONDS", "CELLA_DRILL_SEED"),
+    *("CELLA_TEST_GCS_URL", "CELLA_TEST_S3_URL", "CELLA_TEST_AZURE_URL"),
+}
+_CLOUDS = ("AWS_", "AZURE_", "IDENTITY_")
 FILE = "cella.toml"
 
 
@@ -61,11 +73,28 @@ SECTIONS: tuple[Section, ...] = (
     Section("api", "", ApiConfig),
     Section("access", "", AccessConfig),
     Section("links", "", LinkConfig),
+    Section("bunny", "bunny_", BunnyConfig),
+    Section("cdnsun", "cdnsun_", CdnsunConfig),
+    Section("cloudfront", "cloudfront_", CloudfrontConfig),
+    Section("nginx", "nginx_", NginxConfig),
     Section("flows", "", FlowsConfig),
+    Section("login", "login_", LoginConfig),
     Section("database", "database_", DatabaseConfig),
     Section("store", "store_", StoreConfig),
+    Section("gcs", "gcs_", GcsConfig),
+    Section("s3", "s3_", S3Config),
+    Section("azure", "azure_", AzureConfig),
+    Section("pillar", "pillar_", PillarConfig),
+    Section("sweep", "sweep_", SweepConfig),
+    Section("verify", "verify_", VerifyConfig),
     Section("jobs", "jobs_", JobsConfig),
     Section("sandbox", "sandbox_", SandboxConfig),
+    Section("ffmpeg", "ffmpeg_", FfmpegConfig),
+    Section("encoding", "encoding_", EncodingConfig),
+    Section("zencoder", "zencoder_", ZencoderConfig),
+    Section("oidc", "oidc_", OidcConfig),
+    Section("blender_id", "blender_id_", BlenderIdConfig),
+    Section("outbound", "outbound_", OutboundConfig),
 )
 
 
@@ -76,11 +105,28 @@ class Config(msgspec.Struct, kw_only=True, frozen=True):
     api: ApiConfig
     access: AccessConfig
     links: LinkConfig
+    bunny: BunnyConfig
+    cdnsun: CdnsunConfig
+    cloudfront: CloudfrontConfig
+    nginx: NginxConfig
     flows: FlowsConfig
+    login: LoginConfig
     database: DatabaseConfig
     store: StoreConfig
+    gcs: GcsConfig
+    s3: S3Config
+    azure: AzureConfig
+    pillar: PillarConfig
+    sweep: SweepConfig
+    verify: VerifyConfig
     jobs: JobsConfig
     sandbox: SandboxConfig
+    ffmpeg: FfmpegConfig
+    encoding: EncodingConfig
+    zencoder: ZencoderConfig
+    oidc: OidcConfig
+    blender_id: BlenderIdConfig
+    outbound: OutboundConfig
 
     @property
     def data(self) -> Path:
@@ -163,6 +209,11 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Variables that begin like a setting of ours and are none: misspelt, or of another version."""
     known = {setting.variable for setting in settings()} | _NO_SETTINGS
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+def machine_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What clouds tell programs on their machines, in the clouds' own words."""
+    return {name: text for name, text in environment.items() if name.startswith(_CLOUDS)}
 
 
 def effective(config: Config) -> Iterator[tuple[Setting, Any]]:

@@ -6,7 +6,7 @@ clients; the message is a sentence for the person who has to act on it and never
 of the server or a secret. `retriable` tells whether the same request may succeed later.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -37,10 +37,32 @@ class InvalidDocument(CellaError):
         self.issues = dict(issues)
 
 
+class InvalidDocuments(CellaError):
+    """Of several documents at least one does not fit; `issues` are each one's, empty if none."""
+
+    code = "invalid_document"
+
+    def __init__(self, message: str, issues: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(message)
+        self.issues = list(issues)
+
+
 class Forbidden(CellaError):
     """Who asks may not do this."""
 
     code = "forbidden"
+
+
+class Unauthorized(CellaError):
+    """A service that calls us does not send the secret that it shares with us."""
+
+    code = "unauthorized"
+
+
+class ProofMissing(Forbidden):
+    """A change by a browser's session came without the proof that a page of ours asked for it."""
+
+    code = "csrf"
 
 
 class LinkRefused(Forbidden):
@@ -85,10 +107,34 @@ class UnsupportedCoding(CellaError):
     code = "unsupported_coding"
 
 
+class UnknownTransfer(CellaError):
+    """The body's Transfer-Encoding is one that is not undone here."""
+
+    code = "unknown_transfer"
+
+
 class TooSlow(CellaError):
     """The sender stopped sending, or sends too slowly."""
 
     code = "too_slow"
+    retriable = True
+
+
+class TooManyRequests(CellaError):
+    """It was tried too often; `retry_after` is in seconds."""
+
+    code = "too_many_requests"
+    retriable = True
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Overloaded(CellaError):
+    """As much is going on as the service takes on at once."""
+
+    code = "overloaded"
     retriable = True
 
 
@@ -140,10 +186,25 @@ class StoreUnavailable(StoreError):
     retriable = True
 
 
+class StoreRefused(StoreError):
+    """The store does not let us do it: a wrong key, a missing right, a bucket that is not there.
+
+    Trying again changes nothing before somebody has changed a setting; the message names it.
+    """
+
+    code = "store_refused"
+
+
 class Corrupt(StoreError):
     """The bytes are not the ones that were to be stored or read: length or digest differ."""
 
     code = "corrupt"
+
+
+class SweepRefused(CellaError):
+    """What looks like strays is too much, or too new: the database may be older than the store."""
+
+    code = "sweep_refused"
 
 
 class MediaError(CellaError):
@@ -171,6 +232,25 @@ class DecoderCrashed(MediaError):
     retriable = True
 
 
+class CallFailed(CellaError):
+    """A service that we called did not answer, or not as it should."""
+
+    code = "call_failed"
+    retriable = True
+
+
+class CallRefused(CellaError):
+    """An address that we do not call: nobody allowed it."""
+
+    code = "call_refused"
+
+
+class EncodingFailed(CellaError):
+    """An encoder elsewhere made nothing of a film. Trying again changes nothing."""
+
+    code = "encoding_failed"
+
+
 class LeaseLost(CellaError):
     """Another worker has taken the job over; what this attempt did does not count."""
 
@@ -188,3 +268,9 @@ class BadConfig(CellaError):
     """A setting is wrong; the message names it."""
 
     code = "bad_config"
+
+
+class DamagedDump(CellaError):
+    """A dump of another server is cut off or damaged; the message names the file and where."""
+
+    code = "damaged_dump"

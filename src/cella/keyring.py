@@ -23,6 +23,10 @@ class _Kept(Settings, kw_only=True, frozen=True):
     link_keys: Annotated[tuple[str, ...], SECRET]
 
 
+MADE = frozenset(_Kept.__struct_fields__)
+"""The settings that are made where they are not set."""
+
+
 def complete(config: Config) -> Config:
     """The config with all its secrets."""
     if config.service.auth_token_hmac_key and config.links.link_keys:

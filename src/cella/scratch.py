@@ -12,18 +12,34 @@ have been left without a row, without reading the whole store. The journal is no
 line costs microseconds: what a power cut makes of it is left to a sweep of the whole store.
 """
 
+import asyncio
 import errno
 import fcntl
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
+
+from cella.aio import uninterrupted
 
 _JOURNAL = "intents"
 _JOURNAL_BYTES = 64 << 10
+
+
+class Abandoned(NamedTuple):
+    """A folder of a process that has died: its bytes, its last change, and its open intents.
+
+    `modified` is in seconds since the epoch; an intent is (backend, key).
+    """
+
+    name: str
+    length: int
+    modified: float
+    intents: frozenset[tuple[str, str]]
 
 
 class Scratch:
@@ -77,14 +93,17 @@ class Scratch:
             _lock_path(folder).unlink(missing_ok=True)
         os.close(lock)
 
-    @contextmanager
-    def room(self) -> Iterator[Path]:
-        """An empty folder for one piece of work, gone afterwards."""
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[Path]:
+        """An empty folder for one piece of work, gone afterwards.
+
+        It may hold many GB by then, whose removal takes seconds: a thread does it.
+        """
         room = Path(tempfile.mkdtemp(dir=self.path / "work"))
         try:
             yield room
         finally:
-            shutil.rmtree(room, ignore_errors=True)
+            await uninterrupted(asyncio.to_thread(shutil.rmtree, room, ignore_errors=True))
 
     def intend(self, backend: str, key: str) -> None:
         """Note that the blob `key` is about to be put and has no row yet. Raises `OSError`."""
@@ -120,6 +139,10 @@ class Scratch:
             self._journal = os.open(self.path / _JOURNAL, flags, 0o600)
         return self._journal
 
+    def abandoned(self) -> list[Abandoned]:
+        """The folders of processes that have died, which the next one to start takes over."""
+        return abandoned(self._root)
+
     @contextmanager
     def orphans(self) -> Iterator[list[tuple[str, str]]]:
         """The intents of dead processes as (backend, key).
@@ -135,6 +158,9 @@ class Scratch:
                 lock = _try_lock(lock_path)
                 if lock is not None:
                     dead.append((lock_path.with_suffix(""), lock))
+            for folder, _ in dead:
+                # The journal waits until it is settled; half-made films need not.
+                shutil.rmtree(folder / "work", ignore_errors=True)
             yield sorted(intent for folder, _ in dead for intent in _open_intents(folder))
             for folder, _ in dead:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -142,6 +168,42 @@ class Scratch:
         finally:
             for _, lock in dead:
                 os.close(lock)
+
+
+def abandoned(root: Path) -> list[Abandoned]:
+    """The folders below `root` of processes that have died, by name. Only looks."""
+    return [
+        _abandoned(lock_path.with_suffix(""))
+        for lock_path in sorted(root.glob("*.lock"))
+        if _is_free(lock_path)
+    ]
+
+
+def _abandoned(folder: Path) -> Abandoned:
+    length, modified = 0, 0.0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                found = Path(place, name).lstat()
+                length += found.st_size
+                modified = max(modified, found.st_mtime)
+    return Abandoned(folder.name, length, modified, frozenset(_open_intents(folder)))
+
+
+def _is_free(lock_path: Path) -> bool:
+    """Whether nobody holds the lock. It is not made where it has just been removed."""
+    try:
+        fd = os.open(lock_path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that two who look at once do not take each other for the owner.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _lock_path(folder: Path) -> Path:

@@ -18,6 +18,9 @@ SomeSeconds = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 """A number of things of which one is needed at least."""
 
+Amount = Annotated[int, msgspec.Meta(ge=0)]
+"""A number of things that may be none."""
+
 HIDDEN = "***"
 """What stands in the place of a secret."""
 

@@ -2,11 +2,10 @@
 
 from tests.support.services import (
     local,
-    postgresql_disk,
+    postgresql_memory,
     service,
     sqlite_disk,
-    sqlite_memory,
     start,
 )
 
-__all__ = ["local", "postgresql_disk", "service", "sqlite_disk", "sqlite_memory", "start"]
+__all__ = ["local", "postgresql_memory", "service", "sqlite_disk", "start"]

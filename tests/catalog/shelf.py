@@ -8,7 +8,8 @@ from tests.catalog.documents import NOW, a_file, a_project, a_user, a_variation,
 
 from cella.catalog import files, people, projects
 from cella.catalog.files import ORIGINAL, BlobRef
-from cella.catalog.listing import FileQuery, Listing, Order
+from cella.catalog.listing import FileQuery, Listing
+from cella.catalog.orders import Order
 from cella.catalog.tables import blobs
 from cella.db import Database, Tx
 from cella.model import Actor, File, Project
@@ -52,7 +53,7 @@ class Shelf:
 
     def add(self, *fields: dict[str, Any]) -> list[File]:
         """Add a file for each of `fields`, in one transaction."""
-        new = [a_file(self.project.id, **each) for each in fields]
+        new = [a_file(**{"project": self.project.id, **each}) for each in fields]
 
         def work(tx: Tx) -> None:
             for file in new:
@@ -117,10 +118,14 @@ class Shelf:
         limit: int = 250,
         page: int = 1,
         actor: Actor | None = None,
+        *,
+        full: bool = False,
     ) -> tuple[int, list[str]]:
         """What the catalogue lists: the number of all, and the ids of the page."""
         query = FileQuery(where=where, sort=tuple(sort), limit=limit, page=page)
-        found = self.db.read_now(lambda tx: self.listing.page(tx, actor or self.reader, query))
+        found = self.db.read_now(
+            lambda tx: self.listing.page(tx, actor or self.reader, query, full=full)
+        )
         known = [file for file in found.files if file.id in self.files]
         assert known == [self.files[file.id] for file in known]
         return found.total, [file.id for file in found.files]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Cella
+from tests.support.clouds import Cloud
 from tests.support.servers import Server
 
 from cella import config
@@ -30,6 +31,7 @@ def test_every_setting_is_listed_with_its_source(tmp_path: Path, here: Cella) ->
     assert found["port"] == (9999, "set")
     assert found["host"] == ("127.0.0.1", "default")
     assert found["link_keys"] == ([], "made")
+    assert found["zencoder_api_key"] == ("", "default")
     assert all(each["variable"] == f"CELLA_{name.upper()}" for name, each in shown.items())
 
 
@@ -64,6 +66,40 @@ def test_what_does_not_work_is_named(
 
 
 @pytest.mark.parametrize(
+    ("cloud", "changed", "named"),
+    [
+        ("s3", {"CELLA_STORE_URL": "s3://another-bucket"}, "CELLA_STORE_URL"),
+        ("azure", {"CELLA_STORE_URL": "az://another-container"}, "CELLA_STORE_URL"),
+        ("azure", {"CELLA_AZURE_ACCOUNT_KEY": "d3Jvbmc="}, "CELLA_AZURE_ACCOUNT_KEY"),
+        ("s3", {"CELLA_STORE_ENDPOINT": "http://127.0.0.1:1"}, "connection to the store"),
+        ("s3", {}, ""),
+        ("azure", {}, ""),
+    ],
+)
+def test_what_is_wrong_with_a_cloud_is_told_by_its_setting(
+    tmp_path: Path,
+    cloud: str,
+    changed: dict[str, str],
+    named: str,
+    here: Cella,
+    request: pytest.FixtureRequest,
+) -> None:
+    found: Cloud = request.getfixturevalue(cloud)
+    settings = {
+        "CELLA_STORE_URL": f"{found.scheme}://{found.bucket}/{tmp_path.name}",
+        "CELLA_STORE_ENDPOINT": found.endpoint,
+        "CELLA_S3_ACCESS_KEY_ID": found.clouds.s3.access_key_id,
+        "CELLA_S3_SECRET_ACCESS_KEY": found.clouds.s3.secret_access_key,
+        "CELLA_AZURE_ACCOUNT": found.clouds.azure.account,
+        "CELLA_AZURE_ACCOUNT_KEY": found.clouds.azure.account_key,
+    }
+    done = here("doctor", "--json", folder=tmp_path, **settings | changed)
+    (check,) = [each for each in json.loads(done.stdout)["checks"] if each["name"] == "store"]
+    assert check["state"] == ("failed" if named else "ok"), check
+    assert named in check["detail"]
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("CELLA_PORT", "abc"),
@@ -89,3 +125,11 @@ def test_a_data_directory_that_cannot_be_is_one_line(tmp_path: Path, here: Cella
     done = here("doctor", folder=tmp_path)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_ffmpeg_that_is_none_is_told(tmp_path: Path, here: Cella) -> None:
+    done = here("doctor", "--json", folder=tmp_path, CELLA_FFMPEG_BIN="/bin/true")
+    assert done.returncode == 0
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert checks["ffmpeg"]["state"] == "warning"
+    assert "/bin/true is no ffmpeg" in checks["ffmpeg"]["detail"]

@@ -154,6 +154,18 @@ def test_an_existing_file_is_kept_unless_forced(
     assert studio.cella("get", file_id, "-o", "-").stdout == Path(__file__).read_text()
 
 
+def test_what_is_no_ordinary_file_is_never_replaced(
+    studio: Studio, project: str, tmp_path: Path
+) -> None:
+    file_id = studio.cella("upload", project, __file__).stdout.strip()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    refused = studio.cella("get", file_id, "-o", str(pipe), "--force")
+    assert refused.returncode == 1
+    assert "no ordinary file" in refused.stderr
+    assert pipe.is_fifo()
+
+
 def test_who_has_no_token_is_told_by_the_server(studio: Studio, project: str) -> None:
     file_id = studio.cella("upload", project, __file__).stdout.strip()
     for arguments in (

@@ -114,6 +114,35 @@ def test_an_upload_of_a_pipe(
     assert service.get(document["link"]).content == plate.read_bytes()
 
 
+@pytest.mark.parametrize("order", [["name", "data"], ["data", "name"]])
+def test_a_file_without_a_project(
+    service: Service, owner: Account, plate: Path, tmp_path: Path, order: list[str]
+) -> None:
+    """The URL in the answer is a path on the server, and all that a script needs."""
+    fields = {"name": "name=final (2)/plate.bin", "data": f"data=@{plate.name}"}
+    sent = [argument for field in order for argument in ("-F", fields[field])]
+    url = f"{service.url}/api/storage/file"
+    link = answer(curl(plate.parent, *sent, url, by=owner))["url"]
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    done = curl(folder, "-O", "-J", service.url + link)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "final 2plate.bin").read_bytes() == plate.read_bytes()
+    head = curl(folder, "--head", service.url + link)
+    assert f"content-length: {plate.stat().st_size}" in head.stdout.lower()
+    resumed = ["-r", "100-", "-w", "%{http_code}", "-o", "tail.bin"]
+    assert curl(folder, *resumed, service.url + link).stdout == "206"
+    assert (folder / "tail.bin").read_bytes() == plate.read_bytes()[100:]
+
+
+def test_a_file_without_a_project_needs_a_login(service: Service, plate: Path) -> None:
+    url = f"{service.url}/api/storage/file"
+    sent = ["-F", "name=a", "-F", f"data=@{plate.name}", "-w", "\n%{http_code} %{size_upload}"]
+    for by, status in ((None, 403), (service.account(), 413)):
+        done = curl(plate.parent, *sent, url, by=by)
+        assert done.stdout.rpartition("\n")[2] == f"{status} 0", done.stderr
+
+
 @pytest.mark.parametrize("way", ["form", "raw"])
 def test_a_refusal_is_read_though_the_file_is_not_sent(
     service: Service, plate: Path, way: str

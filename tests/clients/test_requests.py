@@ -80,6 +80,33 @@ def test_a_refusal_leaves_the_connection_in_step(
     assert len(service.blobs(project)) == 1
 
 
+def test_a_file_without_a_project(service: Service, session: requests.Session) -> None:
+    """requests names no type of a file that it is handed open, and the name comes in a field."""
+    owner = service.account()
+    url = f"{service.url}/api/storage/file"
+    answer = session.post(
+        url,
+        data={"name": "read me"},
+        files={"data": ("README", b"some words")},
+        auth=signed(owner),
+        timeout=60,
+    )
+    assert (answer.status_code, list(answer.json())) == (200, ["url"])
+    link = service.url + answer.json()["url"]
+    download = session.get(link, timeout=60)
+    assert download.content == b"some words"
+    assert download.headers["Content-Disposition"] == 'attachment; filename="read me"'
+    head = session.head(link, timeout=60)
+    assert (head.status_code, head.headers["Content-Length"]) == (200, "10")
+    for fields, status in (({"name": ".."}, 400), ({}, 400)):
+        refused = session.post(
+            url, data=fields, files={"data": ("a", b"x")}, auth=signed(owner), timeout=60
+        )
+        assert refused.status_code == status
+    anonymous = session.post(url, data={"name": "a"}, files={"data": ("a", b"x")}, timeout=60)
+    assert anonymous.status_code == 403
+
+
 def test_json_null_with_every_request(service: Service, session: requests.Session) -> None:
     """As pillarsdk does: bare etags, and `null` as the body of GET and DELETE."""
     owner = service.account()

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.clouds import ALL_CLOUDS, Cloud
 from tests.support.stores import (
     BUCKET,
     FACTORIES,
@@ -26,7 +27,7 @@ from tests.support.stores import (
 )
 
 from cella.errors import BadKey, BlobExists, BlobMissing
-from cella.store.contract import BLOCK, Store
+from cella.store.contract import BLOCK, CanBrowse, Entry, Store
 
 COPY = f"{BUCKET}/_/0123456789abcdef0123456789abcdef-t.jpg"
 NAMES = st.from_regex(r"(?!\.)(?!.*\.\.)[A-Za-z0-9._-]{1,12}", fullmatch=True)
@@ -50,12 +51,28 @@ BAD_KEYS = [
 ]
 
 
-@pytest_asyncio.fixture(params=FACTORIES)
+@pytest.fixture(scope="session", params=ALL_CLOUDS)
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Cloud)
+    return found
+
+
+@pytest_asyncio.fixture(params=[*FACTORIES, *ALL_CLOUDS])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store = FACTORIES[request.param](tmp_path / "blobs")
+    if request.param in FACTORIES:
+        store = FACTORIES[request.param](tmp_path / "blobs")
+    else:
+        store = request.getfixturevalue(request.param).store()
     await store.open()
     yield store
     await store.close()
+
+
+@pytest.fixture
+def is_far(request: pytest.FixtureRequest) -> bool:
+    """Whether the store is one to which each request takes a while."""
+    return request.node.callspec.params["store"] in ALL_CLOUDS
 
 
 @pytest.fixture
@@ -168,18 +185,30 @@ async def test_ranges(store: Store, content: bytes, start: int, stop: int | None
     assert await read(store, KEY, start, stop) == content[start:stop]
 
 
-@given(st.binary(max_size=300), st.integers(0, 400), st.none() | st.integers(0, 400))
+ANY_RANGE = given(st.binary(max_size=300), st.integers(0, 400), st.none() | st.integers(0, 400))
+
+
+async def check_range(store: Store, content: bytes, start: int, stop: int | None) -> None:
+    await store.open()
+    await store.put(KEY, body(content), replace=True)
+    assert await read(store, KEY, start, stop) == content[start:stop]
+    await store.close()
+
+
+@ANY_RANGE
 @settings(max_examples=60, deadline=None)
 def test_any_range_of_any_content(content: bytes, start: int, stop: int | None) -> None:
-    async def scenario(store: Store) -> None:
-        await store.open()
-        await store.put(KEY, body(content))
-        assert await read(store, KEY, start, stop) == content[start:stop]
-        await store.close()
-
     for make in FACTORIES.values():
         with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(scenario(make(Path(folder))))
+            asyncio.run(check_range(make(Path(folder)), content, start, stop))
+
+
+@ANY_RANGE
+@settings(max_examples=20, deadline=None)
+def test_any_range_of_any_content_in_a_cloud(
+    cloud: Cloud, content: bytes, start: int, stop: int | None
+) -> None:
+    asyncio.run(check_range(cloud.store(), content, start, stop))
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, None), (0, -1), (-5, -1)])
@@ -422,7 +451,7 @@ async def test_a_blob_may_be_copied_onto_itself(store: Store, content: bytes) ->
 # --- listing
 
 
-@given(
+ANY_LISTING = given(
     keys=st.sets(KEYS, max_size=25),
     prefix=st.one_of(
         st.just(""),
@@ -434,34 +463,48 @@ async def test_a_blob_may_be_copied_onto_itself(store: Store, content: bytes) ->
     after=st.one_of(st.just(""), KEYS, KEYS.map(lambda key: key[:29]), st.text(max_size=3)),
     continues=st.none() | st.integers(0, 24),
 )
+
+
+async def check_listing(
+    store: Store, keys: set[str], prefix: str, after: str, continues: int | None
+) -> None:
+    if keys and continues is not None:
+        after = sorted(keys)[continues % len(keys)]
+    await store.open()
+    await asyncio.gather(*(store.put(key, body(key.encode())) for key in keys))
+    wanted = [key for key in sorted(keys) if key.startswith(prefix) and key > after]
+    found = await listed(store, prefix, after)
+    assert [blob.key for blob in found] == wanted
+    assert [blob.length for blob in found] == [len(key) for key in wanted]
+    await store.close()
+
+
+@ANY_LISTING
 @settings(max_examples=60, deadline=None)
 @pytest.mark.parametrize("name", FACTORIES)
 def test_listing_is_that_of_a_sorted_set(
     name: str, keys: set[str], prefix: str, after: str, continues: int | None
 ) -> None:
-    if keys and continues is not None:
-        after = sorted(keys)[continues % len(keys)]
-
-    async def scenario(store: Store) -> None:
-        await store.open()
-        await asyncio.gather(*(store.put(key, body(key.encode())) for key in keys))
-        wanted = [key for key in sorted(keys) if key.startswith(prefix) and key > after]
-        found = await listed(store, prefix, after)
-        assert [blob.key for blob in found] == wanted
-        assert [blob.length for blob in found] == [len(key) for key in wanted]
-        await store.close()
-
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(scenario(FACTORIES[name](Path(folder))))
+        asyncio.run(check_listing(FACTORIES[name](Path(folder)), keys, prefix, after, continues))
 
 
-async def test_a_long_listing_is_whole_and_can_be_continued(store: Store) -> None:
-    keys = [f"{BUCKET}/_/{number:05}" for number in range(1200)]
+@ANY_LISTING
+@settings(max_examples=20, deadline=None)
+def test_listing_a_cloud_is_that_of_a_sorted_set(
+    cloud: Cloud, keys: set[str], prefix: str, after: str, continues: int | None
+) -> None:
+    asyncio.run(check_listing(cloud.store(), keys, prefix, after, continues))
+
+
+async def test_a_long_listing_is_whole_and_can_be_continued(store: Store, is_far: bool) -> None:
+    count = 120 if is_far else 1200
+    keys = [f"{BUCKET}/_/{number:05}" for number in range(count)]
     for first in range(0, len(keys), 100):
         await asyncio.gather(*(store.put(key, body(b"x")) for key in keys[first : first + 100]))
     assert await listed_keys(store) == keys
-    assert await listed_keys(store, after=keys[700]) == keys[701:]
-    assert await listed_keys(store, prefix=f"{BUCKET}/_/0100") == keys[1000:1010]
+    assert await listed_keys(store, after=keys[count // 2]) == keys[count // 2 + 1 :]
+    assert await listed_keys(store, prefix=f"{BUCKET}/_/0010") == keys[100:110]
 
 
 async def test_a_listing_may_stop_early(store: Store) -> None:
@@ -486,11 +529,69 @@ async def test_what_stays_is_listed_while_others_come_and_go(store: Store) -> No
     assert seen == sorted(set(seen))
 
 
+# --- browsing
+
+
+@pytest.fixture
+def browsable(store: Store) -> CanBrowse:
+    """The store, where it can be browsed."""
+    if not isinstance(store, CanBrowse):
+        pytest.skip("the store cannot be browsed")
+    return store
+
+
+async def browsed(store: CanBrowse, path: str, most: int, bucket: str = BUCKET) -> list[Entry]:
+    """All entries of a folder, `most` at a time."""
+    found: list[Entry] = []
+    after = ""
+    while page := await store.browse(bucket, path, after, most):
+        assert len(page) <= most
+        found += page
+        after = page[-1].name + ("/" if page[-1].is_folder else "")
+    return found
+
+
+async def test_a_bucket_has_one_folder_with_its_blobs(store: Store, browsable: CanBrowse) -> None:
+    names = sorted(f"{number:032x}.png" for number in range(5))
+    await asyncio.gather(*(store.put(f"{BUCKET}/_/{name}", body(b"four")) for name in names))
+    await store.put(f"{OTHER}/_/elsewhere.png", body(b"x"))
+    for most in (1, 2, 5, 100):
+        assert [(entry.name, entry.is_folder) for entry in await browsed(browsable, "", most)] == [
+            ("_", True)
+        ]
+        found = await browsed(browsable, "_", most)
+        assert [entry.name for entry in found] == names
+        assert {entry.length for entry in found} == {4}
+        assert not any(entry.is_folder for entry in found)
+        assert all(abs(entry.modified - time.time()) < 3600 for entry in found)
+
+
+async def test_a_folder_that_is_not_there_is_empty(store: Store, browsable: CanBrowse) -> None:
+    await store.put(KEY, body(b"x"))
+    name = KEY.rpartition("/")[2]
+    for path in ("nothing", "_/nothing", f"_/{name}", name[:8]):
+        assert await browsable.browse(BUCKET, path, "", 10) == []
+    for path in ("", "_"):
+        assert await browsable.browse(OTHER, path, "", 10) == []
+
+
+async def test_a_blob_is_found_at_its_path(store: Store, browsable: CanBrowse) -> None:
+    await store.put(KEY, body(b"four"))
+    path = KEY.partition("/")[2]
+    found = await browsable.find(BUCKET, path)
+    assert (found.name, found.length, found.is_folder) == (path[2:], 4, False)
+    assert abs(found.modified - (await store.head(KEY)).modified) < 1
+    for bucket, wrong in ((OTHER, path), (BUCKET, "_"), (BUCKET, ""), (BUCKET, path[:-1])):
+        with pytest.raises(BlobMissing):
+            await browsable.find(bucket, wrong)
+
+
 # --- everything at once
 
 
-async def test_many_do_everything_at_once(store: Store) -> None:
+async def test_many_do_everything_at_once(store: Store, is_far: bool) -> None:
     """Each worker has keys of its own, so each knows what it must find."""
+    workers = 6 if is_far else 16
 
     async def work(worker: int) -> None:
         dice = random.Random(worker)
@@ -506,10 +607,10 @@ async def test_many_do_everything_at_once(store: Store) -> None:
             assert await listed_keys(store, prefix) == [key, f"{key}-copy"]
             assert await store.delete(f"{key}-copy")
 
-    await asyncio.gather(*(work(worker) for worker in range(16)))
+    await asyncio.gather(*(work(worker) for worker in range(workers)))
     kept = await listed(store)
     assert [blob.key for blob in kept] == [
-        f"{BUCKET}/_/{worker:02}-{turn}" for worker in range(16) for turn in range(4)
+        f"{BUCKET}/_/{worker:02}-{turn}" for worker in range(workers) for turn in range(4)
     ]
     assert {blob.length for blob in kept} == {len(b"replaced")}
 

@@ -80,10 +80,38 @@ def test_texts_of_the_catalogue_sort_by_code_point(postgresql: databases.Postgre
         collations = {
             (row[0], row[5])
             for row in _schema(db)
-            if row[0] != "jobs" and row[2:3] in (("text",), ("character varying",))
+            if row[0] not in ("jobs", "periods") and row[2:3] in (("text",), ("character varying",))
         }
     assert {collation for _, collation in collations} == {"C"}
     assert {"files", "blobs", "users", "projects"} <= {table for table, _ in collations}
+
+
+def test_the_newest_revision_is_the_last_step() -> None:
+    folder = Path(migrations.__file__).parent / "versions"
+    steps = sorted(path.name.partition("_")[0] for path in folder.glob("[0-9]*_*.py"))
+    assert steps[-1] == migrations.NEWEST
+
+
+def test_a_start_without_a_step_to_take_does_not_load_what_takes_them(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'cella.sqlite'}"
+    script = (
+        "import sys; from cella.db import Database, DatabaseConfig, migrations;"
+        f"from pathlib import Path; db = Database(DatabaseConfig(url={url!r}), Path());"
+        "db.open(); migrations.upgrade(db); db.close(); print('alembic' in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for _ in range(2)
+    ]
+    assert told == ["True\n", "False\n"]
 
 
 def test_there_and_back_again(empty: str) -> None:
@@ -92,7 +120,7 @@ def test_there_and_back_again(empty: str) -> None:
 
         migrations.upgrade(db)
         first = _schema(db)
-        assert migrations.current(db) == migrations.newest() is not None
+        assert migrations.current(db) == migrations.NEWEST
 
         migrations.downgrade(db, "base")
         assert migrations.current(db) is None
@@ -139,5 +167,5 @@ def test_processes_that_start_at_once_upgrade_once(empty: str) -> None:
             process.stdin.flush()
         ends = [process.communicate(timeout=60) for process in processes]
 
-    assert ends == [(f"{migrations.newest()}\n", "")] * 4
+    assert ends == [(f"{migrations.NEWEST}\n", "")] * 4
     assert [process.returncode for process in processes] == [0] * 4

@@ -1,13 +1,18 @@
 """Long transfers: memory stays flat, and who goes away leaves nothing open."""
 
+import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from tests.support.servers import wait_until
 from tests.support.service import Service, Start
-from tests.support.wire import connected
+from tests.support.wire import Wire, connected
+
+from cella.cli import connection
 
 MIB = 1 << 20
 LARGE = 100 * MIB
@@ -80,6 +85,77 @@ def test_a_client_that_stops_reading_holds_no_memory_and_then_no_file(start: Sta
         assert opened(document["name"]) == 1, "the file is being read"
         assert resident() - before < SPARE
     wait_until(lambda: opened(document["name"]) == 0)
+
+
+def test_who_takes_nothing_of_a_download_is_cut_off(start: Start) -> None:
+    service = start(download_stall=0.3)
+    owner = service.account("subscriber")
+    document = service.upload(owner, service.project(owner), bytes(LARGE), "large.bin")
+    service.wait_until_idle()
+    path = document["link"].removeprefix(service.url)
+    with connected(service.port, receive_buffer=64 << 10) as wire:
+        wire.send(f"GET {path} HTTP/1.1\nHost: x\n\n")
+        assert wire.read(12) == b"HTTP/1.1 200"
+        wait_until(lambda: not is_held(wire))
+        assert opened(document["name"]) == 0
+        assert rest_of(wire) < LARGE
+    assert service.get("/healthz").status_code == 200
+
+
+def test_who_takes_a_download_slowly_gets_it_all(start: Start) -> None:
+    """What counts is that something is taken now and then, not the whole time."""
+    service = start(download_stall=2)
+    owner = service.account("subscriber")
+    document = service.upload(owner, service.project(owner), bytes(20 * MIB), "large.bin")
+    service.wait_until_idle()
+    path = document["link"].removeprefix(service.url)
+    received = 0
+    with connected(service.port, receive_buffer=64 << 10) as wire:
+        wire.send(f"GET {path} HTTP/1.1\nHost: x\nConnection: close\n\n")
+        while more := wire.read(MIB):
+            received += len(more)
+            time.sleep(0.01)
+    assert received > 20 * MIB
+
+
+@pytest.mark.parametrize("connection_is", ["close", "keep-alive"])
+def test_who_does_not_take_the_end_of_a_download_is_cut_off(
+    start: Start, monkeypatch: pytest.MonkeyPatch, connection_is: str
+) -> None:
+    """All of it has been handed on, and what waits to be taken must not wait for ever."""
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.2)
+    service = start(send_buffer=64 << 10)
+    owner = service.account("subscriber")
+    document = service.upload(owner, service.project(owner), bytes(20 * MIB), "large.bin")
+    service.wait_until_idle()
+    path = document["link"].removeprefix(service.url)
+    received = 0
+    with connected(service.port, receive_buffer=64 << 10) as wire:
+        wire.send(f"GET {path} HTTP/1.1\nHost: x\nConnection: {connection_is}\n\n")
+        assert wire.read(12) == b"HTTP/1.1 200"
+        while received < 19 * MIB:
+            received += len(wire.read(64 << 10))
+        wait_until(lambda: not is_held(wire))
+        received += rest_of(wire)
+    assert received < 20 * MIB
+
+
+def is_held(wire: Wire) -> bool:
+    """Whether the server's end of the connection is open; in Linux's table 01 is ESTABLISHED."""
+    ours, theirs = (
+        f":{name[1]:04X}" for name in (wire.connection.getpeername(), wire.connection.getsockname())
+    )
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[1].endswith(ours) and row[2].endswith(theirs) and row[3] == "01" for row in rows)
+
+
+def rest_of(wire: Wire) -> int:
+    """How many bytes come before the connection ends or breaks."""
+    received = 0
+    with contextlib.suppress(ConnectionError):
+        while more := wire.read(MIB):
+            received += len(more)
+    return received
 
 
 def test_parts_of_a_file_are_not_read_for_who_has_gone(start: Start) -> None:

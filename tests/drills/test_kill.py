@@ -31,7 +31,8 @@ from cella.flows.administer import Administer, Founded
 from cella.jobs.tables import jobs
 from cella.keyring import complete
 
-KILLS = 24
+FEW = 5
+MANY = 24
 SEED = 20261122
 PHOTO = Path("tests/media/samples/plain.jpg")
 PATIENCE = 60.0
@@ -100,10 +101,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.drill)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+KILLS = (
+    pytest.param("sqlite", FEW, id="sqlite, some"),
+    pytest.param("sqlite", MANY, marks=pytest.mark.drill, id="sqlite, many"),
+    pytest.param("postgresql", MANY, marks=pytest.mark.drill, id="postgresql, many"),
+)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator[str]:
     """An empty database of each kind that outlives the server."""
-    if request.param == "sqlite":
+    if kind == "sqlite":
         yield f"sqlite:///{tmp_path / 'data' / 'cella.sqlite'}"
         return
     server: PostgreSQL = request.getfixturevalue("postgresql")
@@ -163,7 +171,8 @@ class Clients:
 
 
 @pytest.mark.timeout(300)
-def test_kill_at_random_moments(tmp_path: Path, database_url: str) -> None:
+@pytest.mark.parametrize(("kind", "kills"), KILLS)
+def test_kill_at_random_moments(tmp_path: Path, database_url: str, kills: int) -> None:
     """Many kills; after each start the invariants hold, and in the end all is complete."""
     server = Server(tmp_path / "data", database_url)
     server.data.mkdir()
@@ -179,7 +188,7 @@ def test_kill_at_random_moments(tmp_path: Path, database_url: str) -> None:
     try:
         server.start()
         with Clients(server, founded) as clients:
-            for _ in range(KILLS):
+            for _ in range(kills):
                 more = len(clients.acknowledged) + 1
                 wait_until(partial(clients.has_acknowledged, more))
                 time.sleep(chance.random() * 0.4)

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,21 +12,30 @@ import sqlalchemy as sa
 from tests.flows.test_receive_faults import House, chunks, house
 from tests.support.faults import FailingDatabase
 
+from cella.aio import uninterrupted
 from cella.catalog import files as catalog_files
 from cella.catalog.tables import blobs, files
 from cella.clock import ManualClock, SystemClock
-from cella.digest import MD5_WHILE_RECEIVING
-from cella.errors import NotFound
-from cella.flows.config import FlowsConfig
-from cella.flows.discard import FORGET, Discard, Forget
+from cella.db import Tx
+from cella.digest import MD5_WHILE_RECEIVING, Digests
+from cella.errors import CannotDecode, DecoderCrashed, LeaseLost, NotFound
+from cella.flows.config import DIGEST, ENCODE, FORGET, PROCESS, FlowsConfig
+from cella.flows.discard import Discard, Forget
+from cella.flows.encode import Encode
 from cella.flows.process import Digest, Process
-from cella.flows.receive import DIGEST, PROCESS
+from cella.flows.workshop import Workshop, judging_crashes
+from cella.ids import new_id
+from cella.jobs import queue
 from cella.jobs.bell import Bell
+from cella.jobs.queue import Counts
 from cella.jobs.retry import JobsConfig
 from cella.jobs.runner import Handler, Runner
 from cella.jobs.tables import jobs
+from cella.media import ffmpeg
+from cella.media.config import EncodingConfig
 from cella.media.sandbox import Sandbox, SandboxConfig
 from cella.model import Actor, File
+from cella.store.contract import PLAIN, Label, Store
 from cella.store.failing import FailingStore, Faults, Mode, each_step
 
 __all__ = ["house"]
@@ -34,6 +43,7 @@ __all__ = ["house"]
 PHOTO = (Path(__file__).parents[1] / "media" / "samples" / "marked.png").read_bytes()
 QUICK = JobsConfig(poll_seconds=0.05, retry_base_seconds=0.01, slots=2, max_attempts=5)
 PATIENCE = 30.0
+FFMPEG = ffmpeg.find("")
 
 
 @pytest.fixture
@@ -45,26 +55,54 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     await sandbox.close()
 
 
-def handlers(house: House, faults: Faults, sandbox: Sandbox) -> dict[str, Handler]:
-    """The handlers, with whatever they touch going wrong after the plan."""
+def handlers(
+    house: House,
+    faults: Faults,
+    sandbox: Sandbox,
+    kept_in: Mapping[str, Store] | None = None,
+) -> dict[str, Handler]:
+    """The handlers, with whatever they touch going wrong after the plan.
+
+    `kept_in` are other stores, which variations are kept in.
+    """
     db = FailingDatabase(house.db, faults)
     stores = {"local": FailingStore(house.store, faults)}
     clock = SystemClock()
+    workshop = Workshop(stores=kept_in or stores, clock=clock)
     return {
-        PROCESS: Process(db=db, stores=stores, sandbox=sandbox, scratch=house.scratch, clock=clock),
+        PROCESS: Process(
+            db=db,
+            workshop=workshop,
+            sandbox=sandbox,
+            ffmpeg=FFMPEG,
+            scratch=house.scratch,
+            clock=clock,
+            encoder="local",
+            attempts=QUICK.max_attempts,
+        ),
+        ENCODE: Encode(
+            db=db,
+            workshop=workshop,
+            sandbox=sandbox,
+            ffmpeg=FFMPEG,
+            scratch=house.scratch,
+            config=EncodingConfig(),
+        ),
         DIGEST: Digest(db=db, stores=stores, clock=clock),
         FORGET: Forget(db=db, stores=stores),
     }
 
 
 @asynccontextmanager
-async def at_work(house: House, handlers: dict[str, Handler]) -> AsyncIterator[None]:
+async def at_work(
+    house: House, handlers: dict[str, Handler], bell: Bell | None = None
+) -> AsyncIterator[Runner]:
     """A worker that does the house's jobs while the block runs."""
     stop = asyncio.Event()
-    runner = Runner(house.db, handlers, QUICK, SystemClock(), Bell(), "test")
+    runner = Runner(house.db, handlers, QUICK, SystemClock(), bell or Bell(), "test")
     work = asyncio.create_task(runner.run(stop))
     try:
-        yield
+        yield runner
     finally:
         stop.set()
         await work
@@ -76,6 +114,19 @@ async def all_done(house: House) -> None:
     async with asyncio.timeout(PATIENCE):
         while await house.db.read(lambda tx: tx.execute(waiting).scalar_one()):
             await asyncio.sleep(0.02)
+
+
+async def forgetting_was_tried(house: House, file: File) -> None:
+    """Wait until a worker has claimed the job that forgets the file, and let go of it again."""
+    state = sa.select(jobs.c.state, jobs.c.attempts).where(
+        jobs.c.kind == FORGET, jobs.c.subject == file.id
+    )
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            job = await house.db.read(lambda tx: tx.execute(state).one_or_none())
+            if job is None or (job.state == "ready" and job.attempts > 0):
+                return
+            await asyncio.sleep(0.01)
 
 
 async def upload(house: House, body: bytes, name: str = "marked.png") -> File:
@@ -102,7 +153,7 @@ async def known(house: House) -> set[str]:
     return set(await house.db.read(lambda tx: tx.execute(keys).scalars().all()))
 
 
-@pytest.mark.parametrize("mode", ["before", "after"])
+@pytest.mark.parametrize("mode", ["before", pytest.param("after", marks=pytest.mark.drill)])
 async def test_previews_come_whatever_step_fails(
     house: House, sandbox: Sandbox, mode: Mode
 ) -> None:
@@ -151,19 +202,119 @@ async def test_a_store_that_stays_away_ends_in_failed(house: House, sandbox: San
     assert done.processing.error == "The store did not answer: a drill is going on."
 
 
+class Stubborn(FailingStore):
+    """A store that ends what it has begun to put, as one far away may."""
+
+    async def put(
+        self,
+        key: str,
+        body: AsyncIterable[bytes],
+        *,
+        label: Label = PLAIN,
+        replace: bool = False,
+    ) -> Digests:
+        """Put the blob, also where the caller is cancelled meanwhile."""
+        put = super().put(key, body, label=label, replace=replace)
+        return await uninterrupted(put)
+
+
 async def test_a_file_deleted_while_it_is_processed(house: House, sandbox: Sandbox) -> None:
-    """It stays deleted, and what was rendered meanwhile goes when it is forgotten."""
+    """It stays deleted, and is forgotten when what was done to it has stopped, not before.
+
+    The worker turns to forgetting it while a preview is still on its way to the store.
+    """
     file = await upload(house, PHOTO)
     stalled = Faults(1, only="put", mode="stall")
-    async with at_work(house, handlers(house, stalled, sandbox)):
+    stubborn: dict[str, Store] = {"local": Stubborn(house.store, stalled)}
+    working = handlers(house, Faults(), sandbox, stubborn)
+    async with at_work(house, working):
         await stalled.stalled.wait()
         await delete(house, file, grace=0)
+        await forgetting_was_tried(house, file)
         stalled.release()
         await all_done(house)
     with pytest.raises(NotFound):
         await now(house, file)
     assert await stored(house) == set()
     assert await known(house) == set()
+    assert house.db.read_now(queue.counts) == Counts()
+
+
+@pytest.mark.parametrize("rings", [True, False])
+async def test_deleting_a_file_stops_what_is_done_to_it(
+    house: House, sandbox: Sandbox, *, rings: bool
+) -> None:
+    """Whether the worker is told by the bell, or has to look, as in another process."""
+    file = await upload(house, PHOTO)
+    stalled = Faults(1, only="put", mode="stall")
+    bell = Bell()
+    async with at_work(house, handlers(house, stalled, sandbox), bell) as runner:
+        await stalled.stalled.wait()
+        await delete(house, file, grace=3600, bell=bell if rings else None)
+        async with asyncio.timeout(PATIENCE):
+            while runner.outcomes != {"cancelled": 1}:
+                await asyncio.sleep(0.01)
+    assert (await now(house, file)).processing is None, "a deleted file is not told"
+    entries = house.db.read_now(lambda tx: queue.listing(tx, limit=10))
+    assert [entry.kind for entry in entries] == [FORGET]
+
+
+@pytest.mark.parametrize("kind", [PROCESS, ENCODE])
+async def test_who_was_overtaken_before_it_began_changes_nothing(
+    house: House, sandbox: Sandbox, kind: str
+) -> None:
+    """A worker that stood still after its claim wakes when another one has done the job."""
+    file = await upload(house, PHOTO)
+    async with at_work(house, handlers(house, Faults(), sandbox)):
+        await all_done(house)
+    done = await now(house, file)
+
+    def claim(tx: Tx) -> queue.Job:
+        queue.put(tx, kind=kind, subject=file.id, now=0)
+        (job,) = queue.claim(tx, kinds=[kind], worker="slow", now=0, lease_seconds=1)
+        (other,) = queue.claim(tx, kinds=[kind], worker="quick", now=2, lease_seconds=1)
+        queue.finish(tx, other)
+        return job
+
+    overtaken = await house.db.write(claim)
+    working = handlers(house, Faults(), sandbox)[kind]
+    with pytest.raises(LeaseLost):
+        await working.work(overtaken, lambda _: None)
+    assert await now(house, file) == done
+
+
+def test_a_crash_that_comes_twice_is_the_files_fault() -> None:
+    first = queue.Job(
+        id="",
+        kind=PROCESS,
+        subject="",
+        payload={},
+        priority=0,
+        run_at=0,
+        attempts=1,
+        max_attempts=8,
+        created=0,
+        error=None,
+    )
+    crash = DecoderCrashed("The decoder crashed on this file. Try again.")
+    other = msgspec.structs.replace(first, error="The store did not answer.")
+    for job in (first, other):
+        with pytest.raises(DecoderCrashed), judging_crashes(job):
+            raise crash
+    again = msgspec.structs.replace(first, error=crash.message)
+    with pytest.raises(CannotDecode, match="It did so twice"), judging_crashes(again):
+        raise crash
+
+
+async def test_dead_jobs_go_with_their_file(house: House, sandbox: Sandbox) -> None:
+    """Deleting a file leaves no job behind that could be tried again."""
+    file = await upload(house, PHOTO[: len(PHOTO) // 2])
+    async with at_work(house, handlers(house, Faults(), sandbox)):
+        await all_done(house)
+        assert house.db.read_now(queue.counts) == Counts(dead=1)
+        await delete(house, file, grace=0)
+        await all_done(house)
+    assert house.db.read_now(queue.counts) == Counts()
 
 
 async def test_md5_of_a_large_file_comes_later(house: House, sandbox: Sandbox) -> None:
@@ -189,6 +340,23 @@ async def test_forgetting_whatever_step_fails(house: House, sandbox: Sandbox, mo
         assert await house.check() == {kept.id}
 
 
+async def test_bytes_that_are_somebody_s_again_are_not_forgotten(
+    house: House, sandbox: Sandbox
+) -> None:
+    """A job that was given up and is tried again later finds its keys in another's hands."""
+    kept = await upload(house, b"kept", "kept.bin")
+    (key,) = await known(house)
+    payload = {"backend": "local", "keys": [key], "root": key[: key.index("/_/") + 35]}
+    now_ = SystemClock().now()
+    house.db.write_now(
+        lambda tx: queue.put(tx, kind=FORGET, subject=new_id(), payload=payload, now=now_)
+    )
+    async with at_work(house, handlers(house, Faults(), sandbox)):
+        await all_done(house)
+    assert await house.check() == {kept.id}
+    assert await stored(house) == {key}
+
+
 async def test_deleted_bytes_are_kept_for_the_grace(house: House, sandbox: Sandbox) -> None:
     """Nothing is forgotten before its time."""
     file = await upload(house, b"kept for a while", "a.bin")
@@ -211,10 +379,17 @@ async def test_deleted_bytes_are_kept_for_the_grace(house: House, sandbox: Sandb
 
 
 async def delete(
-    house: House, file: File, *, grace: float, clock: ManualClock | SystemClock | None = None
+    house: House,
+    file: File,
+    *,
+    grace: float,
+    clock: ManualClock | SystemClock | None = None,
+    bell: Bell | None = None,
 ) -> None:
     """Delete the file as an administrator does."""
     config = msgspec.structs.replace(FlowsConfig(), discard_grace=grace)
-    discard = Discard(db=house.db, clock=clock or SystemClock(), config=config, attempts=5)
+    discard = Discard(
+        db=house.db, clock=clock or SystemClock(), bell=bell or Bell(), config=config, attempts=5
+    )
     actor = Actor(user=house.user, roles=frozenset({"admin"}))
     await discard.delete(actor, file.id, lambda _: None)

@@ -22,7 +22,7 @@ from cella.catalog import people, projects
 from cella.catalog.tables import blobs, files
 from cella.clock import SystemClock
 from cella.db import Database, Tx
-from cella.errors import CellaError, StoreFull, StoreUnavailable, TooLarge
+from cella.errors import BadRequest, CellaError, StoreFull, StoreUnavailable, TooLarge
 from cella.flows.config import FlowsConfig
 from cella.flows.intents import Intents
 from cella.flows.receive import Receive
@@ -101,6 +101,16 @@ class House:
         permit = await receive.admit(actor, self.project, len(body))
         return await receive.store(permit, "shot.dat", "application/octet-stream", chunks(body))
 
+    async def upload_own(
+        self, faults: Faults, named: Callable[[], str] = lambda: "shot.txt"
+    ) -> File:
+        """One upload of a file without a project, which tells its name in the end."""
+        receive = self.receive(faults)
+        permit = receive.admit_own(Actor(user=self.user), None)
+        return await receive.store(
+            permit, "blob", "application/octet-stream", chunks(BODY), named=named
+        )
+
     async def restart(self) -> None:
         """End as a process does, and start anew with everything in order."""
         self.scratch.close()
@@ -114,19 +124,20 @@ class House:
         rows = self.db.read_now(lambda tx: tx.execute(sa.select(blobs.c.key)).scalars().all())
         assert set(rows) == set(in_store)
         ids = self.db.read_now(lambda tx: tx.execute(sa.select(files.c.id)).scalars().all())
-        total = 0
+        count = total = 0
         for file_id in ids:
             file = self.db.read_now(partial(catalog_files.get, file_id=file_id))
-            assert file.project is not None
+            bucket = file.project or file.user
             content = b"".join(
-                [block async for block in self.store.get(f"{file.project}/_/{file.file_path}")]
+                [block async for block in self.store.get(f"{bucket}/_/{file.file_path}")]
             )
             assert len(content) == file.length
             assert hashlib.sha256(content).hexdigest() == file.sha256
             assert hashlib.md5(content).hexdigest() == file.md5
-            total += file.length
+            if file.project is not None:
+                count, total = count + 1, total + file.length
         stats = self.db.read_now(lambda tx: projects.stats(tx, self.project))
-        assert (stats.files, stats.bytes) == (len(ids), total)
+        assert (stats.files, stats.bytes) == (count, total)
         waiting = self.db.read_now(lambda tx: tx.execute(sa.select(jobs.c.subject)).scalars().all())
         assert set(waiting) <= set(ids)
         return set(ids)
@@ -176,6 +187,39 @@ async def test_one_step_fails(house: House, mode: Mode) -> None:
     assert {"read", "intend", "put", "put.block", "write"} <= set(faults.steps)
     acknowledged.add((await house.upload(Faults())).id)
     assert acknowledged <= await house.check()
+
+
+@pytest.mark.parametrize("mode", ["before", "after"])
+async def test_one_step_fails_for_a_file_without_a_project(house: House, mode: Mode) -> None:
+    """It lies in its uploader's bucket, under the same rules."""
+    acknowledged: set[str] = set()
+    failed = 0
+    for faults in each_step(mode=mode):
+        try:
+            file = await house.upload_own(faults)
+        except StoreUnavailable:
+            failed += 1
+        else:
+            acknowledged.add(file.id)
+            assert (file.project, file.bucket) == (None, house.user)
+            assert (file.filename, file.content_type) == ("shot.txt", "text/plain")
+        await house.restart()
+        assert acknowledged <= await house.check()
+        assert house.leftovers() == []
+    assert failed >= 3
+    assert acknowledged
+
+
+async def test_a_name_that_never_comes_leaves_nothing(house: House) -> None:
+    """The name is asked for when the bytes are stored, and they go where there is none."""
+
+    def unnamed() -> str:
+        raise BadRequest("The form has no field 'name'.")
+
+    with pytest.raises(BadRequest):
+        await house.upload_own(Faults(), unnamed)
+    assert await house.check() == set()
+    assert house.leftovers() == []
 
 
 @pytest.mark.parametrize("mode", ["before", "after"])

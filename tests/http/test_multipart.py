@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +30,7 @@ class Upload(NamedTuple):
     content_type: str | None
     declared_length: int | None
     blocks: list[bytes]
+    texts: dict[str, str]
 
     @property
     def content(self) -> bytes:
@@ -49,12 +50,13 @@ def upload(
     chunks: Iterable[bytes],
     content_type: str = CONTENT_TYPE,
     limits: MultipartLimits = MultipartLimits(),  # noqa: B008
+    texts: Collection[str] = (),
 ) -> Upload:
     async def run() -> Upload:
-        filename, media_type, length, body = await open_part(
-            stream(chunks), content_type, limits=limits
+        filename, media_type, length, body, found = await open_part(
+            stream(chunks), content_type, limits=limits, texts=texts
         )
-        return Upload(filename, media_type, length, [block async for block in body])
+        return Upload(filename, media_type, length, [block async for block in body], dict(found))
 
     return asyncio.run(run())
 
@@ -70,6 +72,9 @@ def part(
 
 def end(boundary: str = BOUNDARY) -> bytes:
     return f"--{boundary}--\r\n".encode()
+
+
+FILE = part(b"x")
 
 
 # What real clients send
@@ -303,6 +308,63 @@ def test_what_stands_around_the_file_is_ignored(before: bytes, after: bytes, siz
     assert upload(split(before + part(CONTENT) + closing, size)).content == CONTENT
 
 
+# Text beside the file
+
+
+NAME = 'form-data; name="name"'
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_texts_are_found_before_and_after_the_file(comes_first: bool, size: int) -> None:
+    text = part("könig – 1\r\n--x".encode(), NAME)
+    other = part(b"not wanted", 'form-data; name="other"')
+    body = text + other + FILE if comes_first else FILE + other + text
+    received = upload(split(body + end(), size), texts=("name", "absent"))
+    assert received.content == b"x"
+    assert received.texts == {"name": "könig – 1\r\n--x"}
+
+
+def test_texts_that_stand_before_the_file_are_known_before_its_bytes() -> None:
+    async def run() -> dict[str, str]:
+        chunks = stream([part(b"early", NAME) + part(bytes(1000))])
+        return dict((await open_part(chunks, CONTENT_TYPE, texts=("name",))).texts)
+
+    assert asyncio.run(run()) == {"name": "early"}
+
+
+def test_a_text_in_latin_1() -> None:
+    body = part("café".encode("latin-1"), NAME) + FILE + end()
+    assert upload([body], texts=("name",)).texts == {"name": "café"}
+
+
+def test_a_file_is_no_text() -> None:
+    body = part(b"y", 'form-data; name="name"; filename="y.txt"') + FILE + end()
+    assert upload([body], texts=("name",)).texts == {}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("body", [b"TTF", b"TFT", b"FTT"], ids=bytes.decode)
+def test_a_text_that_comes_twice_is_refused(body: bytes, size: int) -> None:
+    parts = {ord("T"): part(b"a name", NAME), ord("F"): FILE}
+    with pytest.raises(BadRequest, match="more than one part named 'name'"):
+        upload(split(b"".join(parts[sign] for sign in body) + end(), size), texts=("name",))
+
+
+def test_a_text_that_is_encoded_is_refused() -> None:
+    body = part(b"bmFtZQ==", NAME, "Content-Transfer-Encoding: base64") + FILE + end()
+    with pytest.raises(BadRequest, match="'name' has a Content-Transfer-Encoding"):
+        upload([body], texts=("name",))
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_texts_are_bounded_like_everything_beside_the_file(comes_first: bool) -> None:
+    text = part(b"t" * 1000, NAME)
+    body = text + FILE if comes_first else FILE + text
+    with pytest.raises(BadRequest, match="more than 1000 bytes beside the file"):
+        upload(split(body + end(), 100), limits=LIMITS, texts=("name",))
+
+
 def test_white_space_after_a_boundary_is_ignored() -> None:
     body = part(CONTENT).replace(BOUNDARY.encode() + b"\r\n", BOUNDARY.encode() + b" \t \r\n", 1)
     assert upload(split(body + end(), 5)).content == CONTENT
@@ -374,9 +436,6 @@ def test_errors_of_the_connection_come_out_unchanged() -> None:
 def test_refused_content_types(content_type: str, message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         upload([part(b"x", boundary="b") + end("b")], content_type)
-
-
-FILE = part(b"x")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -19,5 +19,9 @@ def test_chance_picks_any_part_of_the_span() -> None:
 def test_the_defaults() -> None:
     config = JobsConfig()
     assert (config.lease_seconds, config.poll_seconds, config.slots) == (30, 1, 0)
-    assert (config.max_attempts, config.stop_seconds) == (5, 10)
+    assert (config.max_attempts, config.stop_seconds) == (8, 10)
+    assert config.limits == {
+        **{"digest": 1, "encode": 1, "encoded": 2},
+        **{"sweep": 1, "verify": 1, "zencoder_cancel": 1},
+    }
     assert pause(config, 100, 1.0) == 300

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -21,9 +21,10 @@ from cella.db import Database, DatabaseConfig, Tx, Work
 from cella.errors import CannotDecode, Conflict, LeaseLost, StoreUnavailable
 from cella.jobs import queue
 from cella.jobs.bell import Bell
-from cella.jobs.queue import Counts, Job
+from cella.jobs.periodic import Period
+from cella.jobs.queue import CANCELLED, Counts, Job, Progress
 from cella.jobs.retry import JobsConfig
-from cella.jobs.runner import UNEXPECTED, Effect, Outcome, Runner
+from cella.jobs.runner import UNEXPECTED, Effect, Later, Outcome, Report, Runner
 from cella.jobs.tables import jobs
 
 T = TypeVar("T")
@@ -52,7 +53,8 @@ class Doer:
 
     def __init__(self) -> None:
         self.begun: list[Job] = []
-        self.cancelled: list[Job] = []
+        self.reports: dict[str, Report] = {}
+        self.stopped: list[Job] = []
         self.at_once = 0
         self.most_at_once = 0
 
@@ -62,14 +64,15 @@ class Doer:
     def effect(self, tx: Tx, job: Job) -> None:
         note(tx, "done", job.subject)
 
-    async def work(self, job: Job) -> Effect:
+    async def work(self, job: Job, report: Report) -> Effect:
         self.begun.append(job)
+        self.reports[job.subject] = report
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await self.act(job)
         except asyncio.CancelledError:
-            self.cancelled.append(job)
+            self.stopped.append(job)
             raise
         finally:
             self.at_once -= 1
@@ -81,6 +84,9 @@ class Doer:
     def failed(self, tx: Tx, job: Job, reason: str) -> None:
         note(tx, "failed", job.subject, reason)
 
+    def cancelled(self, tx: Tx, job: Job) -> None:
+        note(tx, "cancelled", job.subject)
+
 
 class Blocked(Doer):
     """Works until `go` is set."""
@@ -91,6 +97,19 @@ class Blocked(Doer):
 
     async def act(self, job: Job) -> None:
         await self.go.wait()
+
+
+class Tidy(Blocked):
+    """Works until it is cancelled, and then tidies up until `go` is set."""
+
+    is_tidying = False
+
+    async def act(self, job: Job) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.is_tidying = True
+            await self.go.wait()
 
 
 class Failing(Doer):
@@ -128,10 +147,29 @@ class Place:
         )
 
     def runner(
-        self, handler: Doer, *, db: Database | None = None, name: str = "one", **changes: float
+        self,
+        handler: Doer,
+        *,
+        db: Database | None = None,
+        name: str = "one",
+        others: Mapping[str, Doer] | None = None,
+        limits: Mapping[str, int] | None = None,
+        bell: Bell | None = None,
+        periods: Sequence[Period] = (),
+        **changes: float,
     ) -> Runner:
-        config = msgspec.structs.replace(CONFIG, **changes)
-        return Runner(db or self.db, {KIND: handler}, config, self.clock, self.bell, name)
+        config = msgspec.structs.replace(CONFIG, **changes, limits=dict(limits or {}))
+        handlers = {KIND: handler, **(others or {})}
+        return Runner(db or self.db, handlers, config, self.clock, bell or self.bell, name, periods)
+
+    def cancel(self, job_id: str) -> None:
+        self.db.write_now(lambda tx: queue.cancel(tx, job_id))
+
+    def cancel_subject(self, subject: str = "reel", kind: str = KIND) -> None:
+        self.db.write_now(lambda tx: queue.cancel_subject(tx, subject, [kind]))
+
+    def progress(self, subject: str = "reel") -> Progress | None:
+        return self.db.read_now(lambda tx: queue.progress_of(tx, [subject])).get(subject)
 
     def counts(self) -> Counts:
         return self.db.read_now(queue.counts)
@@ -420,7 +458,7 @@ async def test_a_lost_lease_ends_the_work_quietly(
         await until(outcomes(runner, lost=1))
 
     assert [record for record in caplog.records if record.name == "cella.jobs"] == []
-    assert len(handler.cancelled) == 1
+    assert len(handler.stopped) == 1
     assert place.column("worker") == "another"
 
 
@@ -498,7 +536,7 @@ async def test_stopping_hands_back_what_takes_too_long(place: Place) -> None:
         await until(lambda: len(handler.begun) == 1)
 
     assert runner.outcomes == {"released": 1}
-    assert len(handler.cancelled) == 1
+    assert len(handler.stopped) == 1
     assert place.counts() == Counts(ready=1)
     assert place.notes() == []
 
@@ -667,3 +705,296 @@ async def test_jobs_of_other_kinds_are_left(place: Place) -> None:
 
     assert place.column("kind") == "sound"
     assert place.counts() == Counts(ready=1)
+
+
+# Progress
+
+
+async def test_the_newest_progress_is_told_until_the_attempt_ends(place: Place) -> None:
+    handler = Blocked()
+    runner = place.runner(handler)
+    place.put()
+    async with running(runner):
+        await until(lambda: len(handler.begun) == 1)
+        assert place.progress() is None
+        for percent in range(1, 51):
+            handler.reports["reel"](Progress(percent=percent, step="Encoding", seconds_left=60))
+        await until(lambda: place.progress() is not None)
+        assert place.progress() == Progress(percent=50, step="Encoding", seconds_left=60)
+        handler.reports["reel"](Progress(percent=60, step="Packing"))
+        await until(lambda: place.progress() == Progress(percent=60, step="Packing"))
+        handler.go.set()
+        await until(outcomes(runner, finished=1))
+    assert place.progress() is None
+
+
+async def test_who_listens_to_the_subject_hears_of_progress(place: Place) -> None:
+    handler = Blocked()
+    runner = place.runner(handler)
+    place.put()
+    async with running(runner):
+        await until(lambda: len(handler.begun) == 1)
+        with place.bell.listen("reel") as heard:
+            handler.reports["reel"](Progress(percent=1, step="Encoding"))
+            assert await heard.wait(20)
+            assert place.progress() == Progress(percent=1, step="Encoding")
+        handler.go.set()
+        await until(outcomes(runner, finished=1))
+
+
+async def test_progress_of_several_attempts_is_one_write(place: Place) -> None:
+    handler = Blocked()
+    db = Counting(address(place.db))
+    runner = place.runner(handler, db=db, poll_seconds=3600)
+    for number in range(3):
+        place.put(f"{number}")
+    db.open()
+    async with running(runner):
+        await until(lambda: len(handler.begun) == 3)
+        writes = db.writes
+        for percent in range(1, 101):
+            for report in handler.reports.values():
+                report(Progress(percent=percent, step="Encoding"))
+        whole = Progress(percent=100, step="Encoding")
+        await until(lambda: all(place.progress(f"{number}") == whole for number in range(3)))
+        assert db.writes == writes + 1
+        handler.go.set()
+        await until(outcomes(runner, finished=3))
+    db.close()
+
+
+# Cancelling
+
+
+@pytest.mark.parametrize("rings", [True, False])
+async def test_a_cancelled_subject_stops_its_attempt(place: Place, *, rings: bool) -> None:
+    handler = Blocked()
+    runner = place.runner(handler)
+    place.put()
+    place.put("other")
+    async with running(runner):
+        await until(lambda: len(handler.begun) == 2)
+        with place.bell.listen("reel") as heard:
+            place.cancel_subject()
+            if rings:
+                place.bell.ring(queue.CANCELLATIONS)
+            await until(outcomes(runner, cancelled=1))
+            assert await heard.wait(0)
+        assert [job.subject for job in handler.stopped] == ["reel"]
+        assert place.notes() == [("cancelled", "reel", "")]
+        assert place.counts() == Counts(running=1)
+        handler.go.set()
+
+
+async def test_a_job_that_is_cancelled_by_hand_rests_and_can_be_tried_again(place: Place) -> None:
+    handler = Blocked()
+    runner = place.runner(handler)
+    job_id = place.put()
+    async with running(runner):
+        await until(lambda: len(handler.begun) == 1)
+        place.cancel(job_id)
+        await until(outcomes(runner, cancelled=1))
+        assert place.counts() == Counts(dead=1)
+        assert place.column("error") == CANCELLED
+        handler.go.set()
+        place.db.write_now(lambda tx: queue.revive(tx, job_id, attempts=1, now=place.clock.now()))
+        await until(outcomes(runner, cancelled=1, finished=1))
+    assert place.notes() == [("cancelled", "reel", ""), ("done", "reel", "")]
+
+
+async def test_a_cancelled_attempt_that_fails_is_not_tried_again(place: Place) -> None:
+    class Stuck(Doer):
+        async def act(self, job: Job) -> None:
+            place.cancel_subject()
+            raise StoreUnavailable("Not now.")
+
+    runner = place.runner(Stuck())
+    place.put()
+    async with running(runner):
+        await until(outcomes(runner, cancelled=1))
+    assert place.notes() == [("cancelled", "reel", "")]
+    assert place.counts() == Counts()
+
+
+async def test_what_was_done_before_it_could_be_stopped_is_done(place: Place) -> None:
+    class Quick(Doer):
+        async def act(self, job: Job) -> None:
+            place.cancel_subject()
+
+    runner = place.runner(Quick())
+    place.put()
+    async with running(runner):
+        await until(outcomes(runner, finished=1))
+    assert place.notes() == [("done", "reel", "")]
+
+
+async def test_a_cancelled_job_whose_worker_died_ends_with_its_lease(
+    place: Place, clock: ManualClock
+) -> None:
+    place.put()
+    assert place.claim("dead", clock.now())
+    place.cancel_subject()
+    clock.advance(60)
+    runner = place.runner(Doer(), lease_seconds=0.1)
+    async with running(runner):
+        await until(lambda: place.counts() == Counts())
+    assert place.notes() == [("cancelled", "reel", "")]
+    assert runner.outcomes == {}
+
+
+async def test_a_cancelled_job_runs_until_its_attempt_has_tidied_up(place: Place) -> None:
+    handler = Tidy()
+    runner = place.runner(handler)
+    place.put()
+    async with running(runner):
+        await until(lambda: len(handler.begun) == 1)
+        place.cancel_subject()
+        await until(lambda: handler.is_tidying)
+        assert place.counts() == Counts(running=1)
+        handler.go.set()
+        await until(outcomes(runner, cancelled=1))
+    assert place.counts() == Counts()
+
+
+async def test_stopping_waits_for_a_cancelled_attempt_to_tidy_up(place: Place) -> None:
+    handler = Tidy()
+    runner = place.runner(handler, stop_seconds=0)
+    place.put()
+    stop = asyncio.Event()
+    life = asyncio.create_task(runner.run(stop))
+    await until(lambda: len(handler.begun) == 1)
+    place.cancel_subject()
+    await until(lambda: handler.is_tidying)
+    stop.set()
+    await until(lambda: queue.BELL not in place.bell.topics)
+    handler.go.set()
+    await asyncio.wait_for(life, 20)
+
+    assert runner.outcomes == {"cancelled": 1}
+    assert place.counts() == Counts()
+
+
+async def test_a_job_that_comes_too_early_is_put_off_and_loses_no_attempt(
+    place: Place, clock: ManualClock
+) -> None:
+    class Early(Doer):
+        async def act(self, job: Job) -> None:
+            if len(self.begun) <= 3:
+                raise Later(100)
+
+    handler = Early()
+    runner = place.runner(handler)
+    place.put(max_attempts=1)
+    async with running(runner):
+        for times in (1, 2, 3):
+            await until(outcomes(runner, postponed=times))
+            assert place.column("run_at") == clock.now() + 100
+            clock.advance(100)
+        await until(outcomes(runner, postponed=3, finished=1))
+    assert place.notes() == [("done", "reel", "")]
+
+
+# Lanes
+
+
+class Counting(Database):
+    """A database that counts what is asked of it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(DatabaseConfig(url=url), Path())
+        self.writes = 0
+        self.reads = 0
+
+    async def read(self, work: Work[T]) -> T:
+        self.reads += 1
+        return await super().read(work)
+
+    async def write(self, work: Work[T]) -> T:
+        self.writes += 1
+        return await super().write(work)
+
+
+async def test_neither_lane_starves_the_other(place: Place) -> None:
+    films, encodes = Blocked(), Blocked()
+    for number in range(4):
+        place.put(f"film {number}")
+        place.put(f"encode {number}", kind="encode")
+    runner = place.runner(films, others={"encode": encodes}, limits={"encode": 1}, slots=2)
+    async with running(runner):
+        await until(lambda: len(films.begun) == 2)
+        await until(lambda: len(encodes.begun) == 1)
+        films.go.set()
+        await until(outcomes(runner, finished=4))
+        assert len(encodes.begun) == 1
+        for number in range(4):
+            place.put(f"later film {number}")
+        films.go.clear()
+        await until(lambda: len(films.begun) == 6)
+        encodes.go.set()
+        await until(outcomes(runner, finished=8))
+        assert (films.at_once, films.most_at_once, encodes.most_at_once) == (2, 2, 1)
+        films.go.set()
+
+
+async def test_a_kind_without_a_place_is_left_to_other_workers(place: Place) -> None:
+    encodes = Doer()
+    place.put(kind="encode")
+    place.put()
+    runner = place.runner(Doer(), others={"encode": encodes}, limits={"encode": 0})
+    async with running(runner):
+        await until(outcomes(runner, finished=1))
+    assert place.column("kind") == "encode"
+    assert encodes.begun == []
+
+
+async def test_a_worker_with_a_full_lane_does_not_look_without_end(place: Place) -> None:
+    encodes = Blocked()
+    for number in range(3):
+        place.put(f"{number}", kind="encode")
+    db = Counting(address(place.db))
+    db.open()
+    runner = place.runner(
+        Doer(), db=db, others={"encode": encodes}, limits={"encode": 1}, poll_seconds=3600
+    )
+    async with running(runner):
+        await until(lambda: len(encodes.begun) == 1)
+        reads = db.reads
+        await until(lambda: db.reads >= reads + 3)
+        assert db.writes == 1, "one claim; what is read are the wishes to cancel"
+        encodes.go.set()
+        await until(outcomes(runner, finished=3))
+    db.close()
+
+
+async def test_stopping_hands_back_the_jobs_of_all_lanes(place: Place) -> None:
+    films, encodes = Blocked(), Blocked()
+    for _ in range(2):
+        place.put()
+        place.put(kind="encode")
+    runner = place.runner(
+        films, others={"encode": encodes}, limits={"encode": 2}, slots=2, stop_seconds=0
+    )
+    async with running(runner):
+        await until(lambda: len(films.begun) == len(encodes.begun) == 2)
+    assert runner.outcomes == {"released": 4}
+    assert place.counts() == Counts(ready=4)
+
+
+# Periods
+
+
+async def test_periodic_jobs_are_done_once_by_any_number_of_workers(
+    place: Place, unsteady: Unsteady, clock: ManualClock
+) -> None:
+    periods = [Period(kind=KIND, seconds=60)]
+    runners = [
+        place.runner(Doer(), lease_seconds=0.1, periods=periods),
+        place.runner(Doer(), lease_seconds=0.1, periods=periods, db=unsteady, name="two"),
+    ]
+    async with running(runners[0]), running(runners[1]):
+        for times in (1, 2, 3):
+            await until(lambda times=times: len(place.notes()) == times)  # type: ignore[misc]
+            clock.advance(60)
+        await until(lambda: len(place.notes()) == 4)
+    assert sum((runner.outcomes for runner in runners), Counter()) == {"finished": 4}
+    assert set(place.notes()) == {("done", KIND, "")}

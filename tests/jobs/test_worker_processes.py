@@ -12,12 +12,12 @@ import pytest
 import sqlalchemy as sa
 from tests.jobs import worker_process
 from tests.jobs.waiting import until
-from tests.jobs.worker_process import KIND, results
+from tests.jobs.worker_process import ENDLESS, KIND, results
 from tests.support.databases import address
 
 from cella.db import Database
 from cella.jobs import queue
-from cella.jobs.queue import Counts
+from cella.jobs.queue import CANCELLED, Counts
 from cella.jobs.tables import jobs
 
 JOBS = 120
@@ -72,22 +72,21 @@ def crew(database: Database) -> Iterator[Crew]:
     crew.close()
 
 
-def _done(db: Database) -> int:
+def done(db: Database) -> int:
+    """How many results there are."""
     return db.read_now(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(results)) or 0)
 
 
-def _busy(db: Database) -> set[str]:
+def busy(db: Database) -> set[str]:
     """Who holds a job."""
     held = sa.select(jobs.c.worker).where(jobs.c.state == "running")
     return set(db.read_now(lambda tx: tx.scalars(held).all()))
 
 
-def _put(db: Database, subjects: list[str]) -> None:
+def put(db: Database, subjects: list[str], max_attempts: int = KILLS + 2) -> None:
+    """Jobs for these subjects."""
     db.write_now(
-        lambda tx: [
-            queue.put(tx, kind=KIND, subject=subject, max_attempts=KILLS + 2, now=0)
-            for subject in subjects
-        ]
+        lambda tx: queue.put_all(tx, kind=KIND, subjects=subjects, max_attempts=max_attempts, now=0)
     )
 
 
@@ -101,10 +100,10 @@ async def test_killed_workers_lose_nothing_and_do_nothing_twice(
 
     async with asyncio.timeout(30):
         for kill in range(KILLS):
-            _put(database, subjects[kill::KILLS])
-            while not (busy := sorted(_busy(database) & crew.names)):
+            put(database, subjects[kill::KILLS])
+            while not (at_work := sorted(busy(database) & crew.names)):
                 await asyncio.sleep(0.005)
-            crew.kill(chance.choice(busy))
+            crew.kill(chance.choice(at_work))
             crew.hire()
         await until(lambda: database.read_now(queue.counts) == Counts())
 
@@ -118,13 +117,40 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_it_has(
     database: Database, crew: Crew
 ) -> None:
     subjects = [f"job {number}" for number in range(40)]
-    _put(database, subjects)
+    put(database, subjects)
     crew.hire()
-    await until(lambda: bool(_busy(database)))
+    await until(lambda: bool(busy(database)))
 
     assert crew.dismiss() == [0]
 
     left = database.read_now(queue.counts)
-    assert left == Counts(ready=len(subjects) - _done(database))
-    assert _done(database) > 0
+    assert left == Counts(ready=len(subjects) - done(database))
+    assert done(database) > 0
     assert database.read_now(lambda tx: tx.scalar(sa.select(sa.func.max(jobs.c.attempts)))) == 0
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+async def test_a_job_is_cancelled_in_another_process(
+    database: Database, crew: Crew, *, by_hand: bool
+) -> None:
+    """Who holds it stops it, long before its lease could end, and goes on with other work."""
+    job_id = database.write_now(lambda tx: queue.put(tx, kind=ENDLESS, subject="film", now=0))
+    crew.hire()
+    await until(lambda: bool(busy(database)))
+
+    if by_hand:
+        database.write_now(lambda tx: queue.cancel(tx, job_id))
+    else:
+        database.write_now(lambda tx: queue.cancel_subject(tx, "film", [ENDLESS]))
+    await until(lambda: done(database) == 1)
+
+    (written,) = database.read_now(lambda tx: tx.execute(sa.select(results)).all())
+    assert (written.subject, written.attempts) == ("film", 1)
+    if by_hand:
+        stopped = database.read_now(lambda tx: queue.get(tx, job_id))
+        assert (stopped.state, stopped.error) == ("dead", CANCELLED)
+    else:
+        assert database.read_now(queue.counts) == Counts()
+    put(database, ["next"])
+    await until(lambda: done(database) == 2)
+    assert crew.dismiss() == [0]

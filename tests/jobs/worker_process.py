@@ -1,7 +1,8 @@
 """A worker as a process of its own: `python worker_process.py URL NAME`.
 
-Its one kind of job takes a moment, and its effect is a row in a table that would take any number
-of them for the same job. Ends well on SIGTERM.
+Jobs of the kind `write` take a moment, and their effect is a row in a table that would take any
+number of them for the same job. Those of the kind `wait` last until they are cancelled, and then
+write such a row. Ends well on SIGTERM.
 """
 
 import asyncio
@@ -16,9 +17,10 @@ from cella.db import Database, DatabaseConfig, Tx
 from cella.jobs.bell import Bell
 from cella.jobs.queue import Job
 from cella.jobs.retry import JobsConfig
-from cella.jobs.runner import Effect, Runner
+from cella.jobs.runner import Effect, Report, Runner
 
 KIND = "write"
+ENDLESS = "wait"
 CONFIG = JobsConfig(lease_seconds=1.0, poll_seconds=0.1, slots=4, stop_seconds=5)
 
 results = sa.Table(
@@ -33,7 +35,7 @@ results = sa.Table(
 class Write:
     """Writes that it was there."""
 
-    async def work(self, job: Job) -> Effect:
+    async def work(self, job: Job, report: Report) -> Effect:
         await asyncio.sleep(0.2)
 
         def effect(tx: Tx) -> None:
@@ -47,13 +49,29 @@ class Write:
     def failed(self, tx: Tx, job: Job, reason: str) -> None:
         """There is nothing to tell."""
 
+    def cancelled(self, tx: Tx, job: Job) -> None:
+        """There is nothing to tell."""
+
+
+class Wait(Write):
+    """Never comes to an end by itself."""
+
+    async def work(self, job: Job, report: Report) -> Effect:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def cancelled(self, tx: Tx, job: Job) -> None:
+        """Write that it was stopped."""
+        tx.execute(sa.insert(results), {"subject": job.subject, "attempts": job.attempts})
+
 
 async def main(url: str, name: str) -> None:
     db = Database(DatabaseConfig(url=url), Path())
     db.open()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await Runner(db, {KIND: Write()}, CONFIG, SystemClock(), Bell(), name).run(stop)
+    handlers = {KIND: Write(), ENDLESS: Wait()}
+    await Runner(db, handlers, CONFIG, SystemClock(), Bell(), name).run(stop)
     db.close()
 
 

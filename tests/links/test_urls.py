@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cella.errors import BadKey, NotFound
 from cella.ids import new_blob_root, new_id
 from cella.links.token import Signer
-from cella.links.urls import ROUTE, LocalLinks, local_blob
+from cella.links.urls import ROUTE, Linked, LocalLinks, local_blob
 from cella.store import keys
 
 BASE = "https://studio.example:8443"
@@ -31,13 +31,13 @@ def links(signer: Signer) -> LocalLinks:
 
 
 def _led_to(path: str) -> str:
-    """The key of the blob that is served for a path below `ROUTE`."""
+    """The key of the blob that is served for the path of a URL."""
     return keys.blob_key(*local_blob(path))
 
 
 def test_links_are_spelled_as_ever(links: LocalLinks) -> None:
     assert links.public(BUCKET, NAME) == f"{BASE}/api/storage/file/{PATH}"
-    assert links.signed(BUCKET, [NAME], EXPIRES) == [
+    assert links.until(BUCKET, [NAME], EXPIRES) == [
         f"{BASE}/api/storage/file/{PATH}?expires=1900000000&signature=0a35887baa773a10ae4e848652ca4c2aec119411b835ad0f"
     ]
 
@@ -48,7 +48,13 @@ def test_a_slash_at_the_end_of_the_base_does_not_count(links: LocalLinks, signer
 
 
 def test_links_of_nothing(links: LocalLinks) -> None:
-    assert links.signed(BUCKET, [], EXPIRES) == []
+    assert links.until(BUCKET, [], EXPIRES) == []
+
+
+def test_links_of_a_window_work_until_it_expires(links: LocalLinks) -> None:
+    blob = Linked(NAME, "a photo.png", "image/png")
+    window = links.window(1_700_000_000.0)
+    assert links.signed(BUCKET, [blob], window) == links.until(BUCKET, [NAME], window.expires)
 
 
 def test_links_of_one_window_are_equal(links: LocalLinks) -> None:
@@ -61,10 +67,10 @@ def test_links_of_one_window_are_equal(links: LocalLinks) -> None:
 def test_signed_links_lead_back_to_their_blobs(links: LocalLinks, signer: Signer) -> None:
     bucket, root = new_id(), new_blob_root()
     names = [f"{root}.exr", f"{root}-s.jpg", root]
-    for name, url in zip(names, links.signed(bucket, names, EXPIRES), strict=True):
+    for name, url in zip(names, links.until(bucket, names, EXPIRES), strict=True):
         parts = urlsplit(url)
         assert f"{parts.scheme}://{parts.netloc}" == BASE
-        key = _led_to(parts.path.removeprefix(ROUTE))
+        key = _led_to(parts.path)
         assert key == keys.blob_key(bucket, name)
         query = parse_qs(parts.query, strict_parsing=True)
         assert set(query) == {"expires", "signature"}
@@ -74,11 +80,18 @@ def test_signed_links_lead_back_to_their_blobs(links: LocalLinks, signer: Signer
 def test_public_links_lead_back_to_their_blobs(links: LocalLinks) -> None:
     parts = urlsplit(links.public(BUCKET, NAME))
     assert parts.query == ""
-    assert _led_to(parts.path.removeprefix(ROUTE)) == keys.blob_key(BUCKET, NAME)
+    assert _led_to(parts.path) == keys.blob_key(BUCKET, NAME)
 
 
-def test_slashes_around_a_path_do_not_count() -> None:
-    assert local_blob(f"/{PATH}/") == local_blob(PATH) == (BUCKET, NAME)
+def test_a_slash_at_the_end_of_a_path_does_not_count() -> None:
+    assert _led_to(f"{ROUTE}/{PATH}/") == _led_to(f"{ROUTE}/{PATH}")
+
+
+def test_links_without_a_base_are_paths(signer: Signer, links: LocalLinks) -> None:
+    here = LocalLinks("", signer, DAY)
+    assert [BASE + link for link in here.until(BUCKET, [NAME], EXPIRES)] == links.until(
+        BUCKET, [NAME], EXPIRES
+    )
 
 
 HOSTILE = [
@@ -109,6 +122,12 @@ HOSTILE = [
     f"5F/{BUCKET.upper()}/01/{NAME}",
     f"5f/{BUCKET}/01/{NAME}\0",
     f"5f/{BUCKET}/01/{NAME}\n",
+    f"/5f/{BUCKET}/01/{NAME}",
+    f"5f/{BUCKET}/01/{NAME}//",
+    f"5f/{BUCKET}/01/{NAME}%0a",
+    f"5f/{BUCKET}/01/{NAME.replace('.', '%2e')}",
+    f"5f%2f{BUCKET}/01/{NAME}",
+    f"%35f/{BUCKET}/01/{NAME}",
     f"5f/{BUCKET}/01/01\\..\\..\\x",
     f"5f/{BUCKET}/%2/%2e%2e",
     f"5f/{BUCKET}/01/{'01' * 200}",
@@ -119,10 +138,16 @@ HOSTILE = [
 @pytest.mark.parametrize("path", HOSTILE)
 def test_hostile_paths_lead_nowhere(path: str) -> None:
     with pytest.raises((NotFound, BadKey)):
-        _led_to(path)
+        _led_to(f"{ROUTE}/{path}")
+
+
+@pytest.mark.parametrize("route", ["", "/", "/api/storage/File", "/api/storage/file/..", "//"])
+def test_no_other_route_leads_to_a_blob(route: str) -> None:
+    with pytest.raises(NotFound):
+        _led_to(f"{route}/{PATH}")
 
 
 @given(st.text(alphabet="./\\0aA5f%\0 é", max_size=40))
 def test_no_path_leads_out_of_the_buckets(path: str) -> None:
     with pytest.raises((NotFound, BadKey)):
-        _led_to(path)
+        _led_to(f"{ROUTE}/{path}")

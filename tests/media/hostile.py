@@ -66,6 +66,10 @@ def write_huge(arguments: Arguments, limits: Limits) -> JSON:
             file.write(bytes(1 << 20))
 
 
+def find_full(arguments: Arguments, limits: Limits) -> JSON:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def chatter(arguments: Arguments, limits: Limits) -> JSON:
     for descriptor in (1, 2):
         for _ in range(1000):
@@ -176,6 +180,7 @@ TASKS: Mapping[str, Task] = {
         spin,
         linger,
         write_huge,
+        find_full,
         chatter,
         forge,
         answer_much,

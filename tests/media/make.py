@@ -3,6 +3,10 @@
 Also used by the benchmarks, so that tests and figures speak of the same pictures.
 """
 
+import itertools
+import struct
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -28,3 +32,23 @@ def photograph(path: Path, width: int, height: int, quality: int = 92) -> Path:
         result[top : top + 1024] = np.clip(rows + tile, 0, 255)
     Image.fromarray(result).save(path, quality=quality)
     return path
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(width: int, height: int, bodies: Iterable[bytes], colour: int = 0) -> bytes:
+    """A PNG of 8 bits a sample whose data comes in these bodies, whatever they hold."""
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    data = b"".join(chunk(b"IDAT", body) for body in bodies if body)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def black(width: int, height: int) -> bytes:
+    """A grey PNG of zeros, which packs a thousandfold."""
+    packer = zlib.compressobj(1)
+    rows = bytes((width + 1) * 100)
+    packed = (packer.compress(rows) for _ in range(height // 100))
+    return png(width, height, itertools.chain(packed, (packer.flush() for _ in range(1))))

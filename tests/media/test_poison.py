@@ -1,17 +1,17 @@
 """Files made to harm, and files that came to harm: the right previews, or the right words."""
 
-import itertools
 import random
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 from PIL import Image
-from tests.media.make import SAMPLES
+from tests.media.make import SAMPLES, black, png
+from tests.torture.pictures import animated_webp, avif_items, avif_sides
 
 from cella.errors import CannotDecode, MediaError, OverLimit
 from cella.media.image.render import Rendered, render
@@ -29,24 +29,6 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "previews"
     made.mkdir()
     return made
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png(width: int, height: int, bodies: Iterator[bytes], colour: int = 0) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
-    data = b"".join(chunk(b"IDAT", body) for body in bodies if body)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
-
-
-def black(width: int, height: int) -> bytes:
-    """A grey PNG of zeros, which packs a thousandfold."""
-    packer = zlib.compressobj(1)
-    rows = bytes((width + 1) * 100)
-    packed = (packer.compress(rows) for _ in range(height // 100))
-    return png(width, height, itertools.chain(packed, (packer.flush() for _ in range(1))))
 
 
 async def assert_works(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -162,8 +144,8 @@ async def test_memory_is_bounded(sandbox: Sandbox, folder: Path, tmp_path: Path)
     source = tmp_path / "large.jpg"
     with Image.open(SAMPLES / "plain.jpg") as small:
         small.resize((6000, 4000)).save(source, progressive=True, subsampling=0)
-    tight = msgspec.structs.replace(sandbox.config.limits, memory_bytes=160 << 20)
-    with pytest.raises(OverLimit, match="needs more than 160 MiB of memory"):
+    tight = msgspec.structs.replace(sandbox.config.limits, memory_bytes=240 << 20)
+    with pytest.raises(OverLimit, match="needs more than 240 MiB of memory"):
         await render(sandbox, source, folder, tight)
     assert not list(folder.iterdir())
     assert_sizes(await render(sandbox, source, folder), 6000, 4000)
@@ -185,6 +167,26 @@ async def test_ten_thousand_frames(sandbox: Sandbox, folder: Path, tmp_path: Pat
     with Image.open(source) as picture:
         assert getattr(picture, "n_frames") == 10_000  # noqa: B009
     assert_sizes(await render(sandbox, source, folder), 8, 8)
+
+
+async def test_a_film_of_too_many_frames(sandbox: Sandbox, folder: Path, tmp_path: Path) -> None:
+    """libwebp takes the square of their number; what it can do in a second is made."""
+    source = tmp_path / "frames.webp"
+    source.write_bytes(animated_webp(20_000))
+    assert_sizes(await render(sandbox, source, folder), 1, 1)
+    for preview in folder.iterdir():
+        preview.unlink()
+    source.write_bytes(animated_webp(20_001))
+    words = "This WebP file has too many frames: 20001, where at most 20000 can be decoded."
+    await assert_refused(sandbox, source, folder, OverLimit, words)
+
+
+async def test_a_limit_of_the_decoder_s_own(sandbox: Sandbox, folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "large.avif"
+    for content in (avif_sides(20_000, 20_000), avif_items(65_535)):
+        source.write_bytes(content)
+        words = "This AVIF file is larger, or in more parts, than can be decoded."
+        await assert_refused(sandbox, source, folder, OverLimit, words)
 
 
 async def test_many_pages(sandbox: Sandbox, folder: Path, tmp_path: Path) -> None:
@@ -277,6 +279,33 @@ async def test_a_cut_that_was_papered_over(sandbox: Sandbox, folder: Path, tmp_p
     source = tmp_path / "papered.jpg"
     source.write_bytes((SAMPLES / "cut.jpg").read_bytes() + b"\xff\xd9")
     await assert_refused(sandbox, source, folder, CannotDecode, f"This JPEG file {BROKEN}")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+async def test_a_cut_that_was_filled_with_zeros(
+    sandbox: Sandbox, folder: Path, tmp_path: Path, share: float
+) -> None:
+    """A broken download of a length that was known: decoders take the zeros for pixels."""
+    source = tmp_path / "filled.jpg"
+    whole = (SAMPLES / "plain.jpg").read_bytes()
+    thumbnail = (SAMPLES / "rotated.jpg").read_bytes()
+    application = b"\xff\xe5" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    for before in (b"", application):
+        kept = whole[:2] + before + whole[2 : int(len(whole) * share)]
+        source.write_bytes(kept.ljust(3 << 20, b"\0"))
+        await assert_refused(sandbox, source, folder, CannotDecode, f"This JPEG file {CUT_OFF}")
+        source.write_bytes(whole[:2] + before + whole[2:] + bytes(3 << 20))
+        assert_sizes(await render(sandbox, source, folder), 512, 512)
+        for preview in folder.iterdir():
+            preview.unlink()
+
+
+async def test_an_end_between_two_blocks(sandbox: Sandbox, folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "split.jpg"
+    whole = (SAMPLES / "plain.jpg").read_bytes()
+    scan = whole.index(b"\xff\xda") + 4
+    source.write_bytes(whole[:-2].ljust(scan + (1 << 20) - 1, b"\0") + whole[-2:])
+    assert_sizes(await render(sandbox, source, folder), 512, 512)
 
 
 async def test_oddities_that_harm_nothing(sandbox: Sandbox, folder: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from cella.errors import CannotDecode, DecoderCrashed, OverLimit
+from cella.errors import CannotDecode, DecoderCrashed, OverLimit, StoreFull
 from cella.media.sandbox import Sandbox, SandboxConfig
 from cella.media.wire import Limits
 
@@ -75,6 +75,12 @@ async def test_a_task_gets_its_arguments_and_limits(hostile: Sandbox) -> None:
         ("refuse", {}, CannotDecode, "It is broken."),
         ("too_much", {}, OverLimit, "It is too large."),
         ("fail", {}, DecoderCrashed, "The decoder failed on this file. Try again."),
+        (
+            "find_full",
+            {},
+            StoreFull,
+            "The server has no room left to work on this file. Try again later.",
+        ),
         ("no such task", {}, DecoderCrashed, "The decoder failed on this file. Try again."),
         ("crash", {}, DecoderCrashed, "The decoder crashed on this file. Try again."),
         ("answer_much", {}, DecoderCrashed, "The decoder failed on this file. Try again."),
@@ -153,8 +159,9 @@ async def test_a_child_knows_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) ->
         await sandbox.close()
     assert set(seen["environment"]) <= {
         "LANG",
-        "LC_CTYPE",
         "MALLOC_ARENA_MAX",
+        "LC_CTYPE",
+        "GLIBC_TUNABLES",
         "PATH",
         "PYTHONDONTWRITEBYTECODE",
         "PYTHONPATH",

@@ -10,7 +10,7 @@ from tests.support.stores import KEY, body, listed, read
 
 from cella.errors import BlobMissing, Corrupt, StoreUnavailable
 from cella.store.checked import CheckedStore, verify
-from cella.store.contract import BLOCK, HasPath
+from cella.store.contract import BLOCK
 from cella.store.disk import DiskStore
 from cella.store.failing import FailingStore, Faults
 from cella.store.memory import MemoryStore
@@ -87,15 +87,6 @@ async def test_a_blob_that_changed_meanwhile_is_not_accused(becomes: bytes | Non
     inner = Switching(becomes)
     await inner.put(KEY, body(b"abcd"))
     assert await read(CheckedStore(inner), KEY) == b"abc"
-
-
-async def test_a_path_is_there_where_the_inner_store_has_one(tmp_path: Path) -> None:
-    disk = DiskStore(tmp_path)
-    assert isinstance(CheckedStore(disk), HasPath)
-    assert isinstance(FailingStore(CheckedStore(disk), Faults()), HasPath)
-    assert CheckedStore(disk).path(KEY) == disk.path(KEY)
-    assert not isinstance(CheckedStore(MemoryStore()), HasPath)
-    assert not isinstance(FailingStore(MemoryStore(), Faults()), HasPath)
 
 
 async def test_a_whole_blob_verifies() -> None:

@@ -142,6 +142,21 @@ async def test_folders_that_vanish_are_made_again(store: DiskStore, tmp_path: Pa
     assert await read(store, KEY) == b"again"
 
 
+async def test_a_root_that_was_taken_away_is_not_an_empty_store(
+    store: DiskStore, tmp_path: Path
+) -> None:
+    await store.put(KEY, body(b"x"))
+    (tmp_path / "blobs").rename(tmp_path / "elsewhere")
+    (tmp_path / "blobs").mkdir()
+    with pytest.raises(StoreUnavailable):
+        await store.head(KEY)
+    (tmp_path / "blobs").rmdir()
+    with pytest.raises(StoreUnavailable):
+        await store.head(KEY)
+    (tmp_path / "elsewhere").rename(tmp_path / "blobs")
+    assert (await store.head(KEY)).length == 1
+
+
 # --- durability
 
 
@@ -526,7 +541,8 @@ async def test_of_two_processes_that_put_the_same_keys_one_wins_each(tmp_path: P
 
 def test_memory_stays_flat(tmp_path: Path) -> None:
     with child(RISES, str(tmp_path / "blobs"), KEY) as process:
-        assert int(output(process)) < 8 << 20
+        # Of a blob of 256 MiB. What malloc keeps differs from run to run by half of this.
+        assert int(output(process)) < 16 << 20
 
 
 # --- a full disk

@@ -6,8 +6,15 @@ import pytest
 from tests.support.stores import KEY, body, read
 
 from cella.errors import BadConfig, BadKey
-from cella.store.contract import HasPath
-from cella.store.opening import StoreConfig, backend_name, open_store
+from cella.store.config import Clouds, StoreConfig
+from cella.store.contract import HasPath, Store
+from cella.store.opening import backend_name, open_stores
+
+
+def open_store(config: StoreConfig, default_folder: Path) -> Store:
+    """The store of new blobs."""
+    backend, stores = open_stores(config, Clouds(), default_folder)
+    return stores[backend]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +81,25 @@ def test_a_wrong_address_is_refused_by_the_name_of_its_setting(url: str, tmp_pat
 
 
 def test_an_unknown_scheme_is_answered_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match="file:// or memory://"):
+    with pytest.raises(BadConfig, match="file:// or memory:// or gs:// or s3:// or az://"):
         open_store(StoreConfig(url="ftp://host"), tmp_path)
-    with pytest.raises(BadConfig, match="file:// or memory://"):
+    with pytest.raises(BadConfig, match="file:// or memory:// or gs:// or s3:// or az://"):
         backend_name(StoreConfig(url="ftp://host"))
+
+
+def test_more_stores_are_those_of_blobs_that_came_before(tmp_path: Path) -> None:
+    config = StoreConfig(url="memory://", more=(f"file://{tmp_path}/old",))
+    backend, stores = open_stores(config, Clouds(), tmp_path / "blobs")
+    assert backend == "memory"
+    assert stores.keys() == {"memory", "local"}
+
+
+def test_there_is_one_store_of_a_kind(tmp_path: Path) -> None:
+    config = StoreConfig(url=f"file://{tmp_path}/new", more=(f"file://{tmp_path}/old",))
+    with pytest.raises(BadConfig, match="CELLA_STORE_MORE names a second local store"):
+        open_stores(config, Clouds(), tmp_path / "blobs")
+
+
+def test_what_an_address_may_say_after_a_question_mark(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match="endpoint= and location="):
+        open_stores(StoreConfig(url="memory://?colour=red"), Clouds(), tmp_path / "blobs")

@@ -5,11 +5,12 @@ Opens it and says where it is, then does what each line of its input tells and a
 the process grows beyond so many bytes, as on a full disk.
 """
 
+import asyncio
 import resource
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from cella.scratch import Scratch
@@ -26,10 +27,10 @@ def main(root: str, limit: str = "") -> None:
         with scratch.orphans() as found:
             return " ".join(key for _, key in found)
 
-    rooms = ExitStack()
+    rooms, loop = AsyncExitStack(), asyncio.new_event_loop()
 
     def room(_: str) -> str:
-        return str(rooms.enter_context(scratch.room()))
+        return str(loop.run_until_complete(rooms.enter_async_context(scratch.room())))
 
     def again(_: str) -> str:
         scratch.close()

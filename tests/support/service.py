@@ -25,6 +25,7 @@ from cella.catalog.files import BlobRef
 from cella.catalog.tables import projects as projects_table
 from cella.catalog.tables import users as users_table
 from cella.cli.connection import BoundedProtocol
+from cella.cli.processes import KEEP_ALIVE_SECONDS
 from cella.clock import Clock
 from cella.db.schema import metadata
 from cella.ids import new_etag, new_id
@@ -32,7 +33,9 @@ from cella.jobs.statements import READY, RUNNING
 from cella.jobs.tables import jobs
 from cella.model import File, Grant, Permissions, Project
 from cella.model.project import Method
-from cella.store.opening import open_store
+from cella.store.config import Clouds
+from cella.store.contract import Store
+from cella.store.opening import open_stores
 
 LIMIT = 20 << 10
 """Bytes that the uploads of a user without roles must stay below."""
@@ -80,6 +83,7 @@ class Service:
     ) -> httpx.Response:
         """One request by a user, or by nobody in particular; `path` may be a whole link."""
         signed = {**(by.headers if by else {}), **(headers or {})}
+        self._http.cookies.clear()
         return self._http.request(method, path, headers=signed, **arguments)
 
     def get(self, path: str, by: Account | None = None, **arguments: Any) -> httpx.Response:
@@ -183,9 +187,9 @@ class Service:
 
         return self.assembly.db.read_now(work)
 
-    def blobs(self, project: Project) -> list[str]:
-        """The keys of a project's blobs in the store."""
-        return asyncio.run(listed_keys(self.assembly.store, f"{project.id}/"))
+    def blobs(self, owner: Project | Account) -> list[str]:
+        """The keys of the blobs in the store that are a project's, or a user's own."""
+        return asyncio.run(listed_keys(self.assembly.store, f"{owner.id}/"))
 
     def put_blob(self, key: str, content: bytes) -> None:
         """Put a blob into the store."""
@@ -217,26 +221,35 @@ class Service:
         """Wait until the worker has nothing to do."""
         wait_until(self.is_idle)
 
-    def assert_nothing_left(self, project: Project) -> None:
-        """Neither row nor blob of the project is there, nor anything half-done at all."""
+    def assert_nothing_left(self, owner: Project | Account) -> None:
+        """Neither row nor blob of the project or user is there, nor anything half-done at all."""
         wait_until(lambda: not self.under_way())
-        assert self.blobs(project) == []
+        assert self.blobs(owner) == []
         rows = self.everything()
-        assert project.id not in {value for row in rows["files"] for value in row}
-        assert not [row for row in rows["blobs"] if str(row[0]).startswith(project.id)]
+        assert owner.id not in {value for row in rows["files"] for value in row}
+        assert not [row for row in rows["blobs"] if str(row[0]).startswith(owner.id)]
 
     def _change(self, statement: sa.Update) -> None:
         self.assembly.db.write_now(lambda tx: tx.execute(statement))
 
 
 @contextmanager
-def running(folder: Path, clock: Clock | None = None, **settings: Any) -> Iterator[Service]:
+def running(
+    folder: Path,
+    clock: Clock | None = None,
+    send_buffer: int | None = None,
+    store: Store | None = None,
+    **settings: Any,
+) -> Iterator[Service]:
     """A service with its data in `folder`, stopped at the end.
 
-    `settings` are by name, as in `cella.toml`.
+    `settings` are by name, as in `cella.toml`; `send_buffer` is in bytes, for each connection;
+    `store` takes the place of the one that new blobs would go to.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
+        if send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         port = listener.getsockname()[1]
         defaults = {
             "data": str(folder),
@@ -244,10 +257,13 @@ def running(folder: Path, clock: Clock | None = None, **settings: Any) -> Iterat
             "link_keys": [LINK_KEY],
             "filesize_limit_bytes_nonsubs": LIMIT,
             "cors_origins": [ORIGIN],
+            # How long a busy machine searches says nothing of what is tested.
+            "database_search_seconds": PATIENCE,
         }
         settled = config.load({}, folder=folder, overrides=defaults | settings)
-        store = open_store(settled.store, settled.data / "blobs")
-        assembly = Assembly(settled, clock, store)
+        clouds = Clouds(gcs=settled.gcs, s3=settled.s3, azure=settled.azure)
+        backend, stores = open_stores(settled.store, clouds, settled.data / "blobs")
+        assembly = Assembly(settled, clock, store or stores[backend])
         server = uvicorn.Server(
             uvicorn.Config(
                 asgi.build(assembly),
@@ -259,6 +275,7 @@ def running(folder: Path, clock: Clock | None = None, **settings: Any) -> Iterat
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=5,
             )
         )

@@ -17,27 +17,22 @@ def sqlite_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service on SQLite with its blobs in memory, shared by all tests."""
-    with running(tmp_path_factory.mktemp("service"), store_url="memory://") as service:
-        yield service
-
-
-@pytest.fixture(scope="session")
-def postgresql_disk(
+def postgresql_memory(
     tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL
 ) -> Iterator[Service]:
-    """A service on PostgreSQL and the disk, shared by all tests."""
+    """A service on PostgreSQL with its blobs in memory, shared by all tests."""
     with (
         postgresql_database(postgresql) as (_, url),
-        running(tmp_path_factory.mktemp("service"), database_url=url) as service,
+        running(
+            tmp_path_factory.mktemp("service"), database_url=url, store_url="memory://"
+        ) as service,
     ):
         yield service
 
 
-@pytest.fixture(params=["sqlite_disk", "sqlite_memory", "postgresql_disk"])
+@pytest.fixture(params=["sqlite_disk", "postgresql_memory"])
 def service(request: pytest.FixtureRequest) -> Service:
-    """A service over each database and over each store."""
+    """A service over each database, and over a store on the disk and one that is elsewhere."""
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Service)
     return found

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from cella.errors import Forbidden
-from cella.model import Actor, File, Project
+from cella.model import Actor, File, Project, Variation
 from cella.model.project import Method
 from cella.settings import Count
 
@@ -24,6 +24,7 @@ class AccessConfig(msgspec.Struct, kw_only=True, frozen=True):
     roles_for_unlimited_uploads: frozenset[str] = frozenset({"subscriber", "demo", "admin"})
     full_file_access_roles: frozenset[str] = frozenset({"admin", "subscriber", "demo"})
     video_encoding_roles: frozenset[str] = frozenset({"admin", "video-encoder"})
+    project_creation_roles: frozenset[str] = frozenset({"admin", "subscriber", "demo"})
     filesize_limit_bytes_nonsubs: Count = 32 << 20
 
 
@@ -64,6 +65,44 @@ def may(actor: Actor, method: Method, project: Project) -> Decision:
     return Decision(False, f"You may not {_VERBS[method]} this project.{hint}")
 
 
+def may_file(actor: Actor, method: Method, project: Project | None, file: File) -> Decision:
+    """Whether the actor may read, change or delete the file: what its project allows.
+
+    A file without a project belongs to its uploader, and no one else may know of it.
+    """
+    if project is not None:
+        return may(actor, method, project)
+    if actor.is_admin or (actor.user is not None and file.user == actor.user):
+        return Decision(True, "it is the uploader's own")
+    return Decision(False, "This file belongs to somebody else.")
+
+
+def may_found(actor: Actor, config: AccessConfig) -> Decision:
+    """Whether the actor may make projects."""
+    if actor.is_anonymous:
+        return Decision(False, "Sign in first: this needs a valid token.")
+    if actor.roles & config.project_creation_roles:
+        return Decision(True, "a role of those who may")
+    roles = ", ".join(sorted(config.project_creation_roles))
+    return Decision(False, f"Making a project needs one of the roles {roles}.")
+
+
+def may_account(actor: Actor, user_id: str) -> Decision:
+    """Whether the actor may see the whole of a user and change what users change."""
+    if actor.is_anonymous:
+        return Decision(False, "Sign in first: this needs a valid token.")
+    if actor.is_admin or actor.user == user_id:
+        return Decision(True, "one's own, or an administrator's business")
+    return Decision(False, "This is somebody else's account.")
+
+
+def may_run(actor: Actor) -> Decision:
+    """Whether the actor may run the place: users, tokens, jobs, and what is stored where."""
+    if actor.is_anonymous:
+        return Decision(False, "Sign in first: this needs a valid token.")
+    return Decision(actor.is_admin, "This is for administrators.")
+
+
 def member_methods(actor: Actor, project: Project) -> Set[Method]:
     """What the actor is granted as a member: by name or by group."""
     if actor.user is None:
@@ -88,11 +127,23 @@ def has_full_access(
     """
     if actor.is_anonymous:
         return False
-    return (
-        bool(actor.roles & config.full_file_access_roles)
-        or file.user == actor.user
-        or (project is not None and bool(member_methods(actor, project)))
+    return file.user == actor.user or has_full_access_to_all(actor, project, config)
+
+
+def has_full_access_to_all(actor: Actor, project: Project | None, config: AccessConfig) -> bool:
+    """Whether a reader gets all of every file of the project, whoever uploaded it."""
+    if actor.is_anonymous:
+        return False
+    return bool(actor.roles & config.full_file_access_roles) or (
+        project is not None and bool(member_methods(actor, project))
     )
+
+
+def visible_variations(file: File, full: bool) -> tuple[Variation, ...]:
+    """The variations that a reader with all of the file, or without, gets to know of."""
+    if full:
+        return file.variations
+    return tuple(v for v in file.variations if v.content_type.startswith("image/"))
 
 
 def upload_limit(actor: Actor, config: AccessConfig) -> int | None:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from cella.lru import Lru
 
 _encode = msgspec.json.Encoder().encode
+_EACH = 512
 _CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
@@ -21,7 +22,7 @@ def remembered(
     encoded = memory.get(state)
     if encoded is None:
         encoded = _encode(document())
-        memory.keep(state, encoded, len(encoded))
+        memory.keep(state, encoded, len(encoded) + _EACH)
     return msgspec.Raw(encoded)
 
 

@@ -4,22 +4,22 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cella.api import openapi
 from cella.api.answers import json_answer
+from cella.api.openapi.health import HEALTHZ, READYZ
 from cella.http.services import services
 
 router = APIRouter(tags=["Health"])
 
 
 @router.head("/healthz", include_in_schema=False)
-@router.get("/healthz", **openapi.HEALTHZ)
+@router.get("/healthz", **HEALTHZ)
 async def healthz() -> Response:
     """Whether the process lives."""
     return json_answer({"status": "ok"})
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", **openapi.READYZ)
+@router.get("/readyz", **READYZ)
 async def readyz(request: Request) -> Response:
     """Whether it can work: the database and the store answer."""
     wrong = await services(request).health.ready()

@@ -5,14 +5,20 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
+from cella.catalog import people
 from cella.catalog.tables import grants, groups, memberships, project_stats, projects
 from cella.db import Tx
-from cella.errors import NotFound
-from cella.model import Actor, Group, Permissions, Project
+from cella.errors import Conflict, NotFound, PreconditionFailed
+from cella.ids import new_etag, new_id
+from cella.model import METHODS, Actor, Grant, Group, Permissions, Project
+from cella.model.project import Method
 
 # Statements of the hot paths are built once: building one costs more than running it.
 _GET = projects.select().where(projects.c.id == sa.bindparam("project_id"))
+_GET_FOR_CHANGE = _GET.with_for_update()
+_GET_FOR_ADDING = _GET.with_for_update(read=True, key_share=True)
 _STATS = sa.select(project_stats.c.files, project_stats.c.bytes, project_stats.c.revision).where(
     project_stats.c.project_id == sa.bindparam("project_id")
 )
@@ -42,68 +48,102 @@ class Stats(msgspec.Struct, frozen=True):
 
 
 def add(tx: Tx, project: Project) -> None:
-    """Put a new project into the catalogue."""
-    tx.execute(
-        projects.insert().values(
-            id=project.id,
-            created=project.created,
-            updated=project.updated,
-            etag=project.etag,
-            name=project.name,
-            url=project.url,
-            user_id=project.user,
-            category=project.category,
-            description=project.description,
-            permissions=msgspec.json.encode(project.permissions).decode(),
-            deleted=project.deleted,
-        )
-    )
+    """Put a new project into the catalogue; raises `Conflict` where its id or url is taken."""
+    try:
+        tx.execute(projects.insert(), values(project))
+    except IntegrityError:
+        raise _taken() from None
     tx.execute(project_stats.insert().values(project_id=project.id, files=0, bytes=0, revision=0))
-    rows = list(_grant_rows(project))
-    if rows:
-        tx.execute(grants.insert(), rows)
+    _add_grants(tx, project)
 
 
-def get(tx: Tx, project_id: str, *, deleted: bool = False) -> Project:
-    """The project; raises `NotFound` where there is none, or a deleted one is not wanted."""
-    row = tx.execute(_GET, {"project_id": project_id}).one_or_none()
+def found(tx: Tx, project: Project) -> Project:
+    """Put a new project into the catalogue, with a group of its own that may do everything.
+
+    The group's first member is the project's owner. Returns the project with the group among its
+    permissions; raises `Conflict` where its id or url is taken.
+    """
+    group = Group(
+        id=new_id(),
+        created=project.created,
+        updated=project.created,
+        etag=new_etag(),
+        name=project.id,
+    )
+    permissions = msgspec.structs.replace(
+        project.permissions, groups=(Grant(group.id, METHODS), *project.permissions.groups)
+    )
+    whole = msgspec.structs.replace(project, permissions=permissions)
+    add(tx, whole)
+    add_group(tx, group, [project.user])
+    return whole
+
+
+def get(
+    tx: Tx,
+    project_id: str,
+    *,
+    deleted: bool = False,
+    for_change: bool = False,
+    for_adding: bool = False,
+) -> Project:
+    """The project; raises `NotFound` where there is none, or a deleted one is not wanted.
+
+    With `for_change` nobody else changes it until the transaction ends, and with `for_adding`
+    nobody deletes it: what is added to it meanwhile is there when a deletion looks.
+    """
+    query = _GET_FOR_CHANGE if for_change else _GET_FOR_ADDING if for_adding else _GET
+    row = tx.execute(query, {"project_id": project_id}).one_or_none()
     if row is None or (row.deleted is not None and not deleted):
         raise NotFound(f"Project {project_id} does not exist.")
-    return _project(row)
+    return from_row(row)
 
 
-def listing(tx: Tx, actor: Actor, limit: int, offset: int) -> tuple[int, list[Project]]:
-    """How many projects the actor may read, and `limit` of them from `offset`, oldest first."""
-    condition: sa.ColumnElement[bool] = projects.c.deleted.is_(None)
-    if not actor.is_admin:
-        condition &= projects.c.id.in_(readable(actor))
-    total = tx.execute(
-        sa.select(sa.func.count()).select_from(projects).where(condition)
-    ).scalar_one()
-    rows = tx.execute(
-        projects.select().where(condition).order_by(projects.c.id).limit(limit).offset(offset)
-    )
-    return total, [_project(row) for row in rows]
+def replace(tx: Tx, old: Project, new: Project) -> None:
+    """Write `new` in the place of `old`.
+
+    Raises `PreconditionFailed` where the project has changed since `old` was read, and `Conflict`
+    where its new url is taken.
+    """
+    statement = projects.update().where(projects.c.id == old.id, projects.c.etag == old.etag)
+    try:
+        done = tx.execute(statement.values(values(new)))
+    except IntegrityError:
+        raise _taken() from None
+    if done.rowcount != 1:
+        raise PreconditionFailed("The project has changed meanwhile; read it again.")
+    if new.permissions != old.permissions:
+        tx.execute(grants.delete().where(grants.c.project_id == old.id))
+        _add_grants(tx, new)
 
 
-def get_many(tx: Tx, project_ids: Collection[str]) -> list[Project]:
-    """Those of the projects that exist and are not deleted, in any order."""
+def taken(tx: Tx, ids: Collection[str], urls: Collection[str]) -> tuple[set[str], set[str]]:
+    """Those of `ids` and of `urls` that projects have already, deleted ones included.
+
+    A user's id is taken too: it names the bucket of what the user keeps outside of projects.
+    """
+    is_taken = projects.c.id.in_(ids) | projects.c.url.in_(urls)
+    rows = tx.execute(sa.select(projects.c.id, projects.c.url).where(is_taken)).all()
+    known = {row.id for row in rows} | people.known_users(tx, ids)
+    return known.intersection(ids), {row.url for row in rows}.intersection(urls)
+
+
+def get_many(tx: Tx, project_ids: Collection[str], *, for_adding: bool = False) -> list[Project]:
+    """Those of the projects that exist and are not deleted; for `for_adding` see `get`."""
     if not project_ids:
         return []
     condition = projects.c.id.in_(project_ids) & projects.c.deleted.is_(None)
-    return [_project(row) for row in tx.execute(projects.select().where(condition))]
+    query = projects.select().where(condition).order_by(projects.c.id)
+    if for_adding:
+        query = query.with_for_update(read=True, key_share=True)
+    return [from_row(row) for row in tx.execute(query)]
 
 
 def oldest(tx: Tx) -> Project | None:
     """The first project that was made and is not deleted."""
     query = projects.select().where(projects.c.deleted.is_(None)).order_by(projects.c.id).limit(1)
     row = tx.execute(query).one_or_none()
-    return None if row is None else _project(row)
-
-
-def deleted() -> sa.Select[tuple[str]]:
-    """The ids of deleted projects, as a subquery."""
-    return sa.select(projects.c.id).where(projects.c.deleted.is_not(None))
+    return None if row is None else from_row(row)
 
 
 def may_list(tx: Tx, actor: Actor, project_id: str) -> bool:
@@ -112,7 +152,7 @@ def may_list(tx: Tx, actor: Actor, project_id: str) -> bool:
         projects.c.id == project_id, projects.c.deleted.is_(None)
     )
     if not actor.is_admin:
-        query = query.join(grants, grants.c.project_id == projects.c.id).where(_may_read(actor))
+        query = query.join(grants, grants.c.project_id == projects.c.id).where(_may(actor, "GET"))
     return tx.execute(query.limit(1)).first() is not None
 
 
@@ -124,8 +164,16 @@ def readable(actor: Actor) -> sa.Select[tuple[str]]:
     return (
         sa.select(grants.c.project_id)
         .join(projects, projects.c.id == grants.c.project_id)
-        .where(_may_read(actor), projects.c.deleted.is_(None))
+        .where(_may(actor, "GET"), projects.c.deleted.is_(None))
     )
+
+
+def granted(actor: Actor, method: Method) -> sa.Select[tuple[str]]:
+    """The ids of projects, deleted ones included, in which the actor is granted the method.
+
+    As a subquery.
+    """
+    return sa.select(grants.c.project_id).where(_may(actor, method))
 
 
 def stats(tx: Tx, project_id: str) -> Stats:
@@ -147,8 +195,8 @@ def count(tx: Tx, project_id: str, *, files: int = 0, size: int = 0) -> None:
     )
 
 
-def add_group(tx: Tx, group: Group, members: Sequence[str]) -> None:
-    """Put a new group and its members into the catalogue."""
+def add_group(tx: Tx, group: Group, user_ids: Sequence[str]) -> None:
+    """Put a new group into the catalogue, with these users as its members."""
     tx.execute(
         groups.insert().values(
             id=group.id,
@@ -158,21 +206,32 @@ def add_group(tx: Tx, group: Group, members: Sequence[str]) -> None:
             name=group.name,
         )
     )
-    for user_id in members:
-        tx.execute(memberships.insert().values(user_id=user_id, group_id=group.id))
+    rows = [{"user_id": user_id, "group_id": group.id} for user_id in user_ids]
+    if rows:
+        tx.execute(memberships.insert(), rows)
+        people.renew(tx, user_ids, group.created)
 
 
-def _may_read(actor: Actor) -> sa.ColumnElement[bool]:
-    """The rows of `grants` that let the actor read."""
+def _may(actor: Actor, method: Method) -> sa.ColumnElement[bool]:
+    """The rows of `grants` that allow the actor the method; the anonymous may only read."""
+    if actor.is_anonymous and method != "GET":
+        return sa.false()
     who = (grants.c.kind == "world") & (grants.c.subject == "")
     if actor.user is not None:
         who |= (grants.c.kind == "user") & (grants.c.subject == actor.user)
     if actor.groups:
         who |= (grants.c.kind == "group") & grants.c.subject.in_(sorted(actor.groups))
-    return (grants.c.method == "GET") & who
+    return (grants.c.method == method) & who
 
 
-def _grant_rows(project: Project) -> Iterator[dict[str, str]]:
+def _add_grants(tx: Tx, project: Project) -> None:
+    rows = list(grant_rows(project))
+    if rows:
+        tx.execute(grants.insert(), rows)
+
+
+def grant_rows(project: Project) -> Iterator[dict[str, str]]:
+    """The rows of `grants` that repeat the project's permissions."""
     permissions = project.permissions
     lines = [("world", "", permissions.world)]
     lines += [("user", grant.subject, grant.methods) for grant in permissions.users]
@@ -181,7 +240,31 @@ def _grant_rows(project: Project) -> Iterator[dict[str, str]]:
         yield {"project_id": project.id, "kind": kind, "subject": subject, "method": method}
 
 
-def _project(row: sa.Row[Any]) -> Project:
+def _taken() -> Conflict:
+    return Conflict("There is a project with this _id or url already.")
+
+
+def values(project: Project) -> dict[str, Any]:
+    """The row of the table that holds the project."""
+    return {
+        "id": project.id,
+        "created": project.created,
+        "updated": project.updated,
+        "etag": project.etag,
+        "name": project.name,
+        "url": project.url,
+        "user_id": project.user,
+        "category": project.category,
+        "summary": project.summary,
+        "description": project.description,
+        "status": project.status,
+        "permissions": msgspec.json.encode(project.permissions).decode(),
+        "deleted": project.deleted,
+    }
+
+
+def from_row(row: sa.Row[Any]) -> Project:
+    """The project that a row of the table holds."""
     return Project(
         id=row.id,
         created=row.created,
@@ -191,7 +274,9 @@ def _project(row: sa.Row[Any]) -> Project:
         url=row.url,
         user=row.user_id,
         category=row.category,
+        summary=row.summary,
         description=row.description,
+        status=row.status,
         permissions=_permissions.decode(row.permissions),
         deleted=row.deleted,
     )

@@ -6,12 +6,31 @@ reads and writes, the same on both databases.
 `grants` repeats `projects.permissions` as rows, so that "whose files may this actor list?" is
 one indexed condition; `project_stats` keeps what every list and quota asks for, so that neither
 counts rows. Both are written in the transaction that changes what they repeat.
+
+`files.job_id` repeats what stands in `files.processing`, so that an index may have it.
+
+`identities` ties users to what a provider calls them; `claims` is the digest of what it last said
+of them, and `claimed` when it did.
+
+`sessions` are those of browsers; one that was begun with a token ends when `token_id` does.
+
+`links` keeps links of a file that are slow to sign, or that others read from the database:
+`variations` is a JSON object of them by `file_path`, and all of them work until `expires`.
+
+`quarantine` has the blobs of which no row knows, since when they were `found` to be so;
+`checkpoints` how far those have come who go through a whole store.
+
+`imports` has what was taken over from another server: the etag that it was written with, so that a
+change made here shows, and a digest of what was said of it there.
+
+`attempts` counts failed sign-ins since a moment, by the HMAC of who tried.
 """
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Index,
     String,
@@ -25,6 +44,9 @@ from cella.db.schema import by_code_point, metadata
 _ID = by_code_point(String(24))
 _TEXT = by_code_point(Text())
 _NOT_DELETED = text("deleted IS NULL")
+_DELETED = text("deleted IS NOT NULL")
+ENCODED_ELSEWHERE = text("job_id IS NOT NULL AND status = 'processing'")
+"""Files that an encoder elsewhere may be busy with: the index of these is as small as they are."""
 
 
 def _automatic() -> list[Column[object]]:
@@ -44,7 +66,34 @@ users = Table(
     Column("full_name", _TEXT, nullable=False),
     Column("email", _TEXT, nullable=False),
     Column("roles", _TEXT, nullable=False),
+    Column("settings", _TEXT, nullable=False, server_default="{}"),
     Column("disabled", Boolean, nullable=False),
+    Index("ix_users_email", "email"),
+)
+
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("user_id", _ID, ForeignKey("users.id"), primary_key=True),
+    Column("hash", _TEXT, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("provider", _TEXT, primary_key=True),
+    Column("subject", _TEXT, primary_key=True),
+    Column("user_id", _ID, ForeignKey("users.id"), nullable=False, index=True),
+    Column("claims", by_code_point(String(64)), nullable=False),
+    Column("claimed", BigInteger, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("key", by_code_point(String(64)), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False, index=True),
 )
 
 groups = Table(
@@ -58,7 +107,7 @@ memberships = Table(
     "memberships",
     metadata,
     Column("user_id", _ID, ForeignKey("users.id"), primary_key=True),
-    Column("group_id", _ID, ForeignKey("groups.id"), primary_key=True),
+    Column("group_id", _ID, ForeignKey("groups.id"), primary_key=True, index=True),
 )
 
 tokens = Table(
@@ -72,6 +121,16 @@ tokens = Table(
     Column("expires", BigInteger),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", by_code_point(String(64)), primary_key=True),
+    Column("user_id", _ID, ForeignKey("users.id"), nullable=False, index=True),
+    Column("token_id", _ID),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+
 projects = Table(
     "projects",
     metadata,
@@ -80,9 +139,12 @@ projects = Table(
     Column("url", _TEXT, nullable=False, unique=True),
     Column("user_id", _ID, ForeignKey("users.id"), nullable=False),
     Column("category", _TEXT, nullable=False),
+    Column("summary", _TEXT),
     Column("description", _TEXT),
+    Column("status", _TEXT, nullable=False, server_default="published"),
     Column("permissions", _TEXT, nullable=False),
     Column("deleted", BigInteger),
+    Index("ix_projects_user_id", "user_id"),
 )
 
 grants = Table(
@@ -126,7 +188,9 @@ files = Table(
     Column("width", BigInteger),
     Column("height", BigInteger),
     Column("duration", BigInteger),
+    Column("media", _TEXT),
     Column("processing", _TEXT),
+    Column("job_id", _TEXT),
     Column("variations", _TEXT, nullable=False),
     Column("length_aggregate", BigInteger, nullable=False),
     Column("deleted", BigInteger),
@@ -145,6 +209,35 @@ files = Table(
         sqlite_where=_NOT_DELETED,
         postgresql_where=_NOT_DELETED,
     ),
+    Index(
+        "ix_files_project_id_deleted",
+        "project",
+        "id",
+        sqlite_where=_DELETED,
+        postgresql_where=_DELETED,
+    ),
+    Index("ix_files_user_id", "user_id", "project", "id"),
+    Index("ix_files_name", "name"),
+    Index("ix_files_filename", "filename"),
+    Index("ix_files_file_path", "file_path"),
+    Index("ix_files_md5", "md5"),
+    Index("ix_files_sha256", "sha256"),
+    Index(
+        "ix_files_backend_id",
+        "backend",
+        "id",
+        sqlite_where=_NOT_DELETED,
+        postgresql_where=_NOT_DELETED,
+    ),
+    # A job's id may be too long for a row of a B-tree.
+    Index("ix_files_job_id", "job_id", postgresql_using="hash"),
+    Index(
+        "ix_files_encoded_elsewhere",
+        "updated",
+        "id",
+        sqlite_where=ENCODED_ELSEWHERE,
+        postgresql_where=ENCODED_ELSEWHERE,
+    ),
 )
 
 blobs = Table(
@@ -153,4 +246,41 @@ blobs = Table(
     Column("key", _TEXT, primary_key=True),
     Column("file_id", _ID, ForeignKey("files.id"), nullable=False, index=True),
     Column("size", by_code_point(String(16)), nullable=False),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("file_id", _ID, ForeignKey("files.id"), primary_key=True),
+    Column("expires", BigInteger, nullable=False),
+    Column("original", _TEXT, nullable=False),
+    Column("variations", _TEXT, nullable=False),
+    Index("ix_links_expires", "expires", "file_id"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("backend", by_code_point(String(32)), primary_key=True),
+    Column("key", _TEXT, primary_key=True),
+    Column("length", BigInteger, nullable=False),
+    Column("modified", Double, nullable=False),
+    Column("found", BigInteger, nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("name", by_code_point(String(64)), primary_key=True),
+    Column("value", _TEXT, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("kind", by_code_point(String(8)), primary_key=True),
+    Column("id", _ID, primary_key=True),
+    Column("etag", by_code_point(String(40)), nullable=False),
+    Column("digest", by_code_point(String(40)), nullable=False),
 )

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from cella.assembly import Assembly
 from cella.config import unknown_variables
 from cella.db import migrations
-from cella.errors import CellaError
+from cella.errors import CellaError, DecoderCrashed
 from cella.media import ffmpeg
 from cella.media.image.render import check as check_formats
 
@@ -85,7 +85,7 @@ def _try_database(assembly: Assembly) -> tuple[State, str]:
     kind = "SQLite" if assembly.db.is_sqlite else "PostgreSQL"
     assembly.db.open()
     try:
-        current, newest = migrations.current(assembly.db), migrations.newest()
+        current, newest = migrations.current(assembly.db), migrations.NEWEST
         assembly.db.write_now(lambda _: None)
     finally:
         assembly.db.close()
@@ -139,9 +139,19 @@ async def _decoders(assembly: Assembly) -> tuple[State, str]:
     return "ok", f"previews of {', '.join(formats)}"
 
 
-async def _ffmpeg(_: Assembly) -> tuple[State, str]:
-    path = shutil.which("ffmpeg")
-    version = None if path is None else await asyncio.to_thread(ffmpeg.version, Path(path))
-    if version is None:
-        return "warning", "not found: videos are kept as they were uploaded"
-    return "ok", version
+async def _ffmpeg(assembly: Assembly) -> tuple[State, str]:
+    return await asyncio.to_thread(_try_ffmpeg, assembly.config.ffmpeg.bin)
+
+
+def _try_ffmpeg(configured: str) -> tuple[State, str]:
+    path = ffmpeg.find(configured)
+    named = configured or path
+    try:
+        found = ffmpeg.abilities(ffmpeg.needed(path))
+    except DecoderCrashed:
+        what = f"{named} is no ffmpeg or does not answer" if named else "not found"
+        return "warning", f"{what}: films get no previews and are not encoded"
+    detail = f"{found.version}, {path}"
+    if found.lacks:
+        return "warning", f"{detail}, but without {', '.join(found.lacks)}"
+    return "ok", detail

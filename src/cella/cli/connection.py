@@ -2,14 +2,16 @@
 
 uvicorn's protocol over httptools leaves some things open that a server in the open has to close:
 a head may be of any length and take any time, trailers are taken for headers, a request that asks
-for an upgrade loses its body, and what comes after an answer is read for ever.
+for an upgrade loses its body, what comes after an answer is read for ever, and an answer is kept
+for ever for a client that does not take it.
 """
 
 import asyncio
 import re
+from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_BYTES = 64 << 10
 """Bytes that the request line and the headers may have together."""
@@ -24,6 +26,9 @@ Clients that do not wait for `100 Continue` send on while a refusal is on its wa
 them read it only if they are not cut off.
 """
 
+LINGER_SECONDS = 60.0
+"""Seconds within which a client has to take some of the rest of an answer that is complete."""
+
 _UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:[^\r\n]*", re.IGNORECASE)
 _END = b"\r\n\r\n"
 _TOO_LARGE = (
@@ -33,7 +38,7 @@ _TOO_LARGE = (
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with bounds on heads, trailers, upgrades and what is drained.
+    """uvicorn's protocol with bounds on heads, trailers, upgrades, and what waits to be taken.
 
     A wish to upgrade is ignored, as RFC 9110, section 7.8, lets a server do: the header is taken
     out before the parser sees it, because httptools ends such a request after its head and would
@@ -46,6 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._drained = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a head."""
@@ -55,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._clear_deadline()
+        self._clear_lingering()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -77,6 +84,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         self._in_head = True
+        self._clear_lingering()
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -112,6 +120,35 @@ class BoundedProtocol(HttpToolsProtocol):
         self._clear_deadline()
         if not self.transport.is_closing():
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is complete, but its end may still wait to be taken."""
+        super().on_response_complete()
+        self._linger()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, partial(self._run, cycle, app))
+
+    async def _run(self, cycle: RequestResponseCycle, app: Any, *call: Any) -> None:
+        """Answer. Who does not take an answer that was given up would keep it from closing."""
+        await app(*call)
+        is_given_up = cycle.response_started and not cycle.response_complete
+        if is_given_up and self.flow.write_paused:
+            cycle.disconnected = True
+            self.transport.abort()
+
+    def _linger(self, before: int | None = None) -> None:
+        """Wait while the client takes some of what is left; `before` was left the last time."""
+        left = self.transport.get_write_buffer_size()
+        if before is not None and left >= before:
+            self.transport.abort()
+        elif left:
+            self._lingering = self.loop.call_later(LINGER_SECONDS, self._linger, left)
+
+    def _clear_lingering(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
 
     def _unsupported_upgrade_warning(self) -> None:
         """Nothing to say: the client was told."""

@@ -16,6 +16,7 @@ from cella.cli import output
 from cella.cli.checks import Check, check_all
 from cella.cli.options import AsJson, Data
 from cella.config import Config
+from cella.keyring import MADE
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 _PIPE_WIDTH = 200
@@ -57,7 +58,7 @@ def _shown(settings: Config) -> list[Shown]:
 def _source(setting: config.Setting, value: Any) -> str:
     if value != setting.default:
         return "set"
-    return "made" if setting.field in config.SECRETS else "default"
+    return "made" if setting.name in MADE else "default"
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -52,6 +54,22 @@ def result_json_array(values: Iterable[object]) -> None:
     result("]")
 
 
+def result_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows: in columns at a terminal, under headings; else with tabs between the cells."""
+    if sys.stdout.isatty():
+        for line in _columns(headings, rows):
+            print(line)
+        return
+    for row in rows:
+        print("\t".join(printable(cell) for cell in row))
+
+
+def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Tell a person rows, in columns under headings."""
+    for line in _columns(headings, rows):
+        say(line)
+
+
 def say(line: str) -> None:
     """Tell a person something."""
     print(line, file=sys.stderr, flush=True)
@@ -80,14 +98,26 @@ def printable(text: str) -> str:
 @contextmanager
 def progress(name: str, total: int) -> Iterator[Advance]:
     """A bar with rate and time left, on a terminal; `total` is in bytes."""
+    with _bar(name, total, DownloadColumn(binary_units=True), TransferSpeedColumn()) as advance:
+        yield advance
+
+
+@contextmanager
+def counting(name: str, total: int, *, quiet: bool = False) -> Iterator[Advance]:
+    """A bar with time left, on a terminal; `total` is a number of things."""
+    with _bar(name, total, MofNCompleteColumn(), quiet=quiet) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(name: str, total: int, *columns: ProgressColumn, quiet: bool = False) -> Iterator[Advance]:
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        *columns,
         TimeRemainingColumn(),
         console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
+        disable=quiet or not sys.stderr.isatty(),
     )
     with bar:
         task = bar.add_task(_short(printable(name)), total=total)
@@ -103,6 +133,15 @@ def this_command() -> str:
         Path(folder or ".").absolute() == started.parent.absolute() for folder in os.get_exec_path()
     )
     return started.name if on_path else str(started)
+
+
+def _columns(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    lines = [[heading.upper() for heading in headings]]
+    lines += ([printable(cell) for cell in row] for row in rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        yield "  ".join(padded).rstrip()
 
 
 def _short(name: str) -> str:

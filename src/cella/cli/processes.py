@@ -11,6 +11,7 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -30,10 +31,12 @@ from cella.store.opening import backend_name
 
 _BACKLOG = 2048
 _GRACE_SECONDS = 10
-_KEEP_ALIVE_SECONDS = 65
 _LAST_SECONDS = 120.0
 _PAUSE_SECONDS = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+KEEP_ALIVE_SECONDS = 65
+"""Seconds that a connection may lie idle; proxies in front must give theirs up before that."""
 
 NOT_STARTED = 3
 """The exit code of a process that could not start; another try would do no better."""
@@ -63,6 +66,7 @@ def refuse_private_store(config: Config, wanted: str, *, servers: int = 2) -> No
 
 def serve(config: Config, listener: socket.socket) -> int:
     """Answer on `listener` until a signal ends it; the exit code."""
+    _raise_limit_of_files()
     if config.service.workers > 1:
         return asyncio.run(_supervise(config, listener))
     return 1 if _answer(_server(config), listener) else 0
@@ -75,6 +79,16 @@ def serve_for_supervisor(descriptor: int) -> int:
     server = _server(config)
     threading.Thread(target=_end_with_stdin, args=[server], daemon=True).start()
     return _answer(server, socket.socket(fileno=descriptor))
+
+
+def _raise_limit_of_files() -> None:
+    """Allow this process and its children as many open files as the system lets them have.
+
+    The usual 1024 are for programs that use `select`; each connection and each blob is one.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _server(config: Config) -> uvicorn.Server:
@@ -90,7 +104,7 @@ def _server(config: Config) -> uvicorn.Server:
             server_header=False,
             proxy_headers=False,
             backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )

@@ -38,7 +38,7 @@ async def _work(assembly: Assembly) -> None:
     async with assembly.running():
         runner = assembly.runner()
         async with workers.working(runner, assembly.sandbox):
-            output.say(f"Waiting for {', '.join(assembly.handlers())} jobs; Ctrl-C stops.")
+            output.say(f"Waiting for {', '.join(assembly.handlers)} jobs; Ctrl-C stops.")
             await stop.wait()
     done = ", ".join(f"{count} {outcome}" for outcome, count in runner.outcomes.items())
     output.say(f"Stopped; jobs: {done or 'none'}.")

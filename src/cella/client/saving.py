@@ -34,8 +34,8 @@ def save(
 ) -> None:
     """Download `file` to `target`, by way of `<target>.part` beside it.
 
-    Raises `Conflict` where `target` exists and is not to be replaced, and what
-    `Client.download` raises; then nothing is left behind.
+    Raises `Conflict` where `target` exists and is not to be replaced, or is a folder or a device
+    and never is, and what `Client.download` raises; then nothing is left behind.
     """
     _refuse_existing(target, replace)
     part = target.with_name(target.name + ".part")
@@ -53,3 +53,5 @@ def save(
 def _refuse_existing(target: Path, replace: bool) -> None:
     if not replace and (target.exists() or target.is_symlink()):
         raise Conflict(f"{target} exists already; --force replaces it, -o chooses another path.")
+    if target.exists() and not target.is_file():
+        raise Conflict(f"{target} is no ordinary file and stays; choose another path.")

@@ -7,14 +7,20 @@ SQLite has one writer at a time. A thread of our own is that writer; transaction
 it while it commits are taken together and made durable by one commit (group commit), each in a
 savepoint of its own, so one that fails does not touch its neighbours. None of them is answered
 before that commit. `synchronous=FULL` makes the commit survive a power cut.
+
+What strangers make the database look for is a `search`: it is given up after a while, and there
+are always threads and connections left for everything else.
 """
 
 import asyncio
 import queue
 import re
+import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,8 +30,9 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from cella.errors import BadConfig, DatabaseUnavailable
-from cella.settings import Count, Settings, hide_password
+from cella.db import patterns
+from cella.errors import BadConfig, BadRequest, DatabaseUnavailable, Overloaded
+from cella.settings import Count, Settings, SomeSeconds, hide_password
 
 Tx = Connection
 """A connection inside a transaction; it commits or rolls back when the function returns."""
@@ -35,18 +42,27 @@ Work = Callable[[Tx], T]
 
 _GROUP = 64
 _RETRIES = 5
+_STEPS = 100
+"""Steps of SQLite's virtual machine between two looks at the clock.
+
+They take microseconds, but each dozen of them may hold a pattern against a long text.
+"""
+_CANCELLED = "57014"
+_MAX_TIMEOUT = (1 << 31) - 1
 
 
 class DatabaseConfig(Settings, kw_only=True, frozen=True):
     """Where the catalogue is.
 
     `url` is empty for SQLite in the data directory, or `sqlite:///PATH`, or
-    `postgresql://user:password@host:port/name`. `readers` is how many reads go on at once.
+    `postgresql://user:password@host:port/name`. `readers` is how many reads go on at once, and
+    `search_seconds` how long a search may take, and how long it may wait for its turn.
     """
 
     url: str = ""
     readers: Count = 4
     pool_size: Count = 10
+    search_seconds: SomeSeconds = 5.0
 
 
 class Database:
@@ -84,6 +100,9 @@ class Database:
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="cella-db")
+        self._searchers = ThreadPoolExecutor(
+            max(1, threads // 2), thread_name_prefix="cella-db-search"
+        )
         try:
             self._writing.connect().close()
         except DBAPIError as error:
@@ -99,6 +118,7 @@ class Database:
             self._writer.close()
             self._writer = None
         self._threads.shutdown()
+        self._searchers.shutdown()
         self._reading.dispose()
         self._writing.dispose()
 
@@ -115,6 +135,16 @@ class Database:
         """Run `work` in a transaction that only reads, on one consistent snapshot."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.read_now, work)
 
+    async def search(self, work: Work[T]) -> T:
+        """Like `read`, for what may take long. No more than half of all reads are of this kind.
+
+        Raises `BadRequest` where it takes longer than `search_seconds`, and `Overloaded` where
+        its turn does not come in that time: who asked may be gone by then.
+        """
+        loop = asyncio.get_running_loop()
+        asked = time.monotonic()
+        return await loop.run_in_executor(self._searchers, self._search_in_time, work, asked)
+
     async def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction and return when it is durable.
 
@@ -130,6 +160,26 @@ class Database:
         """Like `read`, blocking the calling thread."""
         with self._reading.connect() as tx, tx.begin():
             return work(tx)
+
+    def search_now(self, work: Work[T]) -> T:
+        """Like `search`, blocking the calling thread, and at once."""
+        seconds = self._config.search_seconds
+        limited = _limited_on_sqlite if self.is_sqlite else _limited_on_postgresql
+        try:
+            with self._reading.connect() as tx, tx.begin(), limited(tx, seconds):
+                return work(tx)
+        except DBAPIError as error:
+            if not _is_cancelled(error):
+                raise
+            raise BadRequest(
+                f"This was not found within {seconds:g} seconds, and was given up. "
+                "Ask for less: let `where` name a project, and put fewer conditions."
+            ) from None
+
+    def _search_in_time(self, work: Work[T], asked: float) -> T:
+        if time.monotonic() - asked > self._config.search_seconds:
+            raise Overloaded("Too many are searching. Try again in a moment.")
+        return self.search_now(work)
 
     def write_now(self, work: Work[T]) -> T:
         """Like `write`, blocking the calling thread."""
@@ -264,6 +314,7 @@ def _sqlite_engine(url: URL, size: int, *, writer: bool) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
         if not writer:
             connection.execute("PRAGMA query_only=ON")
+            patterns.register(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -271,6 +322,32 @@ def _sqlite_engine(url: URL, size: int, *, writer: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     return engine
+
+
+@contextmanager
+def _limited_on_sqlite(tx: Tx, seconds: float) -> Iterator[None]:
+    """Give up what is done on the connection when the time is over."""
+    driver: Any = tx.connection.driver_connection
+    deadline = time.monotonic() + seconds
+    driver.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
+
+
+@contextmanager
+def _limited_on_postgresql(tx: Tx, seconds: float) -> Iterator[None]:
+    """Give up each statement of the transaction that takes longer."""
+    milliseconds = max(1, min(int(seconds * 1000), _MAX_TIMEOUT))
+    tx.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+    yield
+
+
+def _is_cancelled(error: DBAPIError) -> bool:
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    return getattr(error.orig, "sqlstate", None) == _CANCELLED
 
 
 def _is_conflict(error: DBAPIError) -> bool:

@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from cella.clock import http_date
 from cella.delivery.stream import BlocksResponse
+from cella.disposition import serving_headers
 from cella.errors import LinkRefused, PreconditionFailed
 from cella.flows.serve import Blob, Serve
 from cella.http import ranges
 from cella.http.conditions import Conditions, evaluate, if_range
-from cella.http.disposition import serving_headers
 from cella.http.ranges import Framing, Span
 from cella.http.services import actor_of, services
 from cella.links.urls import ROUTE
@@ -25,22 +25,25 @@ async def deliver(request: Request) -> Response:
     serve = services(request).serve
     blob = await serve.blob(
         await actor_of(request),
-        request.path_params["path"],
+        request.scope["raw_path"].partition(b"?")[0].decode("latin-1"),
         _only(request, "expires"),
         _only(request, "signature"),
     )
     headers = {
         **serving_headers(blob.content_type, blob.filename),
         "ETag": f'"{blob.etag}"',
-        "Last-Modified": http_date(blob.modified),
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "public, max-age=43200" if blob.public else "private, max-age=43200",
+        "Accept-Ranges": "none" if blob.names else "bytes",
+        "Cache-Control": _caching(blob),
     }
+    if blob.modified is not None:
+        headers["Last-Modified"] = http_date(blob.modified)
     outcome = evaluate(Conditions.of(request.headers), blob.etag, blob.modified)
     if outcome == "failed":
         raise PreconditionFailed("The file is not the one that the condition names.")
     if outcome == "not_modified":
         return Response(status_code=304, headers=headers)
+    if blob.names:
+        return Response(await serve.spell(blob), headers=headers)
     spans = _spans(request, blob)
     if spans is None:
         headers["Content-Length"] = str(blob.length)
@@ -57,6 +60,13 @@ async def deliver(request: Request) -> Response:
 
 
 ROUTES = [Route(ROUTE + "/{path:path}", deliver, methods=["GET", "HEAD"])]
+
+
+def _caching(blob: Blob) -> str:
+    if blob.names:
+        # The links in it end some day, and a cache does not know when.
+        return "private, no-cache"
+    return "public, max-age=43200" if blob.public else "private, max-age=43200"
 
 
 def _only(request: Request, name: str) -> str | None:
@@ -79,7 +89,7 @@ def _answer(
 ) -> Response:
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    return BlocksResponse(body, status, headers)
+    return BlocksResponse(body, status, headers, services(request).pacing.download_stall)
 
 
 async def _parts(

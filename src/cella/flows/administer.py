@@ -1,24 +1,21 @@
-"""Administer: the users, tokens and projects that an operator makes by hand."""
+"""Administer: the users, tokens and projects that an operator makes and minds by hand."""
 
-import re
-import unicodedata
 from collections.abc import Sequence
 
 import msgspec
 
+from cella.access.accounts import LONGEST, is_email, is_plain, is_role, is_username
 from cella.access.tokens import new_token, token_hash
-from cella.catalog import people, projects
+from cella.catalog import people, projects, sessions
+from cella.catalog.people import Issued
 from cella.clock import Clock
 from cella.db import Database, Tx
-from cella.errors import BadRequest, NotFound
-from cella.ids import new_etag, new_id
-from cella.model import METHODS, Grant, Group, Permissions, Project, Token, User
+from cella.errors import BadRequest, Conflict, NotFound
+from cella.ids import is_id, new_etag, new_id
+from cella.model import Permissions, Project, Token, User
 
 _DAY = 24 * 3600
-_LONGEST = 128
-_USERNAME = re.compile(r"[\w.@+-]+")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_ROLE = re.compile(r"[a-z0-9_-]{1,64}")
+_MOST_DAYS = 36_500
 
 
 class Founded(msgspec.Struct, frozen=True):
@@ -30,7 +27,7 @@ class Founded(msgspec.Struct, frozen=True):
 
 
 class Administer:
-    """Makes users, tokens and projects."""
+    """Makes users, tokens and projects; lets users in and shuts them out."""
 
     def __init__(self, *, db: Database, token_key: str, clock: Clock) -> None:
         self._db = db
@@ -41,27 +38,82 @@ class Administer:
         """Make the first administrator, a token and a public project; None where users exist."""
         return self._db.write_now(self._found)
 
-    def add_user(self, username: str, email: str, roles: Sequence[str]) -> User:
-        """A new user; raises `Conflict` where the name is taken.
+    def add_user(
+        self, username: str, email: str, roles: Sequence[str], *, hashed: str | None = None
+    ) -> User:
+        """A new user, with a password by its hash if there is one.
+
+        Raises `Conflict` where the name is taken.
 
         Raises `BadRequest` where the name is not made of letters, digits and `.@+-_`, a role not
         of `a-z0-9_-`, or `email` is neither empty nor an address.
         """
-        if len(username) > _LONGEST or _USERNAME.fullmatch(username) is None:
-            raise BadRequest(f"A user's name is 1 to {_LONGEST} letters, digits, or signs of .@+-_")
-        if email and (
-            len(email) > _LONGEST or _EMAIL.fullmatch(email) is None or not _is_plain(email)
-        ):
+        if not is_username(username):
+            raise BadRequest(f"A user's name is 1 to {LONGEST} letters, digits, or signs of .@+-_")
+        if email and not is_email(email):
             raise BadRequest("The email is no address such as ada@studio.example")
         for role in roles:
-            if _ROLE.fullmatch(role) is None:
+            if not is_role(role):
                 raise BadRequest("A role is 1 to 64 signs of a-z, 0-9, _ and -, such as admin.")
-        return self._db.write_now(lambda tx: self._add_user(tx, username, email, roles))
+
+        def work(tx: Tx) -> User:
+            user = self._add_user(tx, username, email, roles)
+            if hashed is not None:
+                people.set_password(tx, user.id, hashed)
+            return user
+
+        return self._db.write_now(work)
+
+    def users(self) -> list[User]:
+        """Every user, by name."""
+        return self._db.read_now(people.all_users)
+
+    def user(self, username: str) -> User:
+        """The user of that name; raises `NotFound`."""
+        return self._db.read_now(lambda tx: _user(tx, username))
+
+    def set_password(self, user: User, hashed: str) -> None:
+        """Give the user a password by its hash; browsers that were signed in are signed out."""
+
+        def work(tx: Tx) -> None:
+            people.get_user(tx, user.id, for_change=True)
+            people.set_password(tx, user.id, hashed)
+            sessions.remove_all(tx, user.id)
+
+        self._db.write_now(work)
+
+    def disable(self, username: str, *, disabled: bool) -> User:
+        """Have all tokens of the user count as none, or count again.
+
+        Raises `Conflict` for the last administrator who can sign in.
+        """
+        return self._db.write_now(lambda tx: self._disable(tx, username, disabled=disabled))
+
+    def tokens(self, username: str | None) -> list[Issued]:
+        """All tokens, or those of one user, by name and age."""
+
+        def work(tx: Tx) -> list[Issued]:
+            return people.issued(tx, None if username is None else _user(tx, username).username)
+
+        return self._db.read_now(work)
+
+    def revoke(self, token_ids: Sequence[str]) -> None:
+        """Make tokens invalid; raises `NotFound`, and revokes none, where one is unknown."""
+
+        def work(tx: Tx) -> None:
+            for token_id in token_ids:
+                # What is no id may be the token itself, which is not to be repeated.
+                if not is_id(token_id):
+                    raise NotFound("The id of a token is 24 hex digits; nothing was revoked.")
+                if not people.remove_token(tx, token_id):
+                    raise NotFound(f"There is no token {token_id}; nothing was revoked.")
+
+        self._db.write_now(work)
 
     def new_token(self, username: str, days: float | None) -> str:
         """A new token of the user, valid for `days` or until it is revoked."""
-        if days is not None and days <= 0:
-            raise BadRequest("A token is valid for more than 0 days.")
+        if days is not None and not 0 < days <= _MOST_DAYS:
+            raise BadRequest(f"A token is valid for more than 0 days, {_MOST_DAYS} at most.")
 
         def work(tx: Tx) -> str:
             return self._new_token(tx, _user(tx, username), days)
@@ -73,9 +125,9 @@ class Administer:
 
         Raises `BadRequest` where the name is blank, too long, or has control characters.
         """
-        if not name.strip() or len(name) > _LONGEST or not _is_plain(name):
+        if not name.strip() or len(name) > LONGEST or not is_plain(name):
             raise BadRequest(
-                f"A project's name is 1 to {_LONGEST} characters that can be seen, in one line."
+                f"A project's name is 1 to {LONGEST} characters that can be seen, in one line."
             )
 
         def work(tx: Tx) -> Project:
@@ -113,6 +165,18 @@ class Administer:
         people.add_user(tx, user)
         return user
 
+    def _disable(self, tx: Tx, username: str, *, disabled: bool) -> User:
+        old = _user(tx, username)
+        if old.disabled == disabled:
+            return old
+        if disabled and people.enabled_admins(tx) == {old.id}:
+            raise Conflict(f"{old.username} is the last administrator who can sign in.")
+        new = msgspec.structs.replace(
+            old, etag=new_etag(), updated=int(self._clock.now()), disabled=disabled
+        )
+        people.replace_user(tx, old, new)
+        return new
+
     def _new_token(self, tx: Tx, user: User, days: float | None) -> str:
         token = new_token()
         now = int(self._clock.now())
@@ -124,7 +188,6 @@ class Administer:
     def _new_project(self, tx: Tx, name: str, owner: User, *, public: bool) -> Project:
         now = int(self._clock.now())
         project_id = new_id()
-        group = Group(id=new_id(), created=now, updated=now, etag=new_etag(), name=project_id)
         project = Project(
             id=project_id,
             created=now,
@@ -133,22 +196,13 @@ class Administer:
             name=name,
             url=f"p-{project_id}",
             user=owner.id,
-            permissions=Permissions(
-                world=("GET",) if public else (), groups=(Grant(group.id, METHODS),)
-            ),
+            permissions=Permissions(world=("GET",) if public else ()),
         )
-        projects.add_group(tx, group, [owner.id])
-        projects.add(tx, project)
-        return project
-
-
-def _is_plain(text: str) -> bool:
-    """Whether there are no control characters, controls of writing direction, or surrogates."""
-    return not any(unicodedata.category(sign) in ("Cc", "Cf", "Cs") for sign in text)
+        return projects.found(tx, project)
 
 
 def _user(tx: Tx, username: str) -> User:
     user = people.find_user(tx, username)
     if user is None:
-        raise NotFound(f"There is no user named {username[:_LONGEST]}.")
+        raise NotFound(f"There is no user named {username[:LONGEST]}.")
     return user

@@ -1,90 +1,77 @@
-"""Process: from an original to its previews, in the background.
+"""Process: what can be seen of a file soon, such as previews, in the background.
 
-A job may run any number of times: variations lie under keys made of the file and the size, so
-a second run writes the same places, and what counts is the one transaction that ends the job.
-For the same reason a failed attempt deletes nothing: another one may just have succeeded. What
-it leaves goes with the file.
+The quick part of the work: pictures are complete afterwards, and so are sounds. Films have a
+poster then, and get a job of their own that makes them playable.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
 
-from cella.aio import together
 from cella.catalog import files
-from cella.catalog.files import BlobRef
 from cella.clock import Clock
 from cella.db import Database, Tx
-from cella.errors import NotFound
-from cella.ids import new_etag
-from cella.jobs.queue import Job
-from cella.jobs.runner import Effect
-from cella.media.image.render import RenderedVariation, render
+from cella.flows.config import ENCODE, FILMS_AFTER_PREVIEWS
+from cella.flows.workshop import Workshop, changed, current, judging_crashes, nothing
+from cella.jobs import queue
+from cella.jobs.queue import CANCELLED, Job
+from cella.jobs.runner import Effect, Report
+from cella.media.kinds import kind_of
+from cella.media.previews import Previewed, preview
 from cella.media.sandbox import Sandbox
 from cella.media.types import format_of
-from cella.model import File, Processing, Variation
+from cella.model import File, FileStatus, Processing, Variation
 from cella.scratch import Scratch
 from cella.store import keys
-from cella.store.contract import BLOCK, HasPath, Store
+from cella.store.contract import Store
 
 
 class Process:
-    """Works out the previews of images; the handler of `process` jobs."""
+    """Works out previews, and what films and sounds are made of; handles `process` jobs.
+
+    `encoder` names who makes films playable: `local` or `zencoder`.
+    """
 
     def __init__(
         self,
         *,
         db: Database,
-        stores: Mapping[str, Store],
+        workshop: Workshop,
         sandbox: Sandbox,
+        ffmpeg: Path | None,
         scratch: Scratch,
         clock: Clock,
+        encoder: str,
+        attempts: int,
     ) -> None:
         self._db = db
-        self._stores = stores
+        self._workshop = workshop
         self._sandbox = sandbox
+        self._ffmpeg = ffmpeg
         self._scratch = scratch
         self._clock = clock
+        self._encoder = encoder
+        self._attempts = attempts
 
-    async def work(self, job: Job) -> Effect:
-        """Render and store the previews; the effect completes the document."""
-        file = await self._db.write(lambda tx: self._begin(tx, job.subject))
-        if file is None or file.project is None or file.file_path is None:
-            return _nothing
-        store = self._stores[file.backend]
-        with self._scratch.room() as room:
-            source = await _fetch(store, keys.blob_key(file.project, file.file_path), room)
+    async def work(self, job: Job, _report: Report) -> Effect:
+        """Render and store the previews; the effect completes the document, or has it encoded."""
+        file = await self._db.write(lambda tx: self._begin(tx, job))
+        if file is None or file.file_path is None:
+            return nothing
+        async with self._scratch.room() as room:
+            source = await self._workshop.fetch(file, room)
             md5 = file.md5 or await asyncio.to_thread(_md5, source)
-            previews = room / "previews"
-            previews.mkdir()
-            outcome = await render(self._sandbox, source, previews)
-            variations = await self._keep(store, file, file.project, outcome.variations)
-        refs = [
-            BlobRef(keys.blob_key(file.project, variation.file_path), variation.size or "")
-            for variation in variations
-        ]
-
-        def complete(tx: Tx) -> None:
-            current = _current(tx, file.id)
-            if current is None:
-                return
-            new = msgspec.structs.replace(
-                self._changed(current),
-                status="complete",
-                format=format_of(file.content_type),
-                md5=md5,
-                width=outcome.width,
-                height=outcome.height,
-                variations=variations,
-                processing=None,
-            )
-            files.replace(tx, current, new, refs)
-
-        return complete
+            folder = room / "previews"
+            folder.mkdir()
+            with judging_crashes(job):
+                made = await preview(self._sandbox, self._ffmpeg, source, folder, file.content_type)
+            await self._db.read(lambda tx: queue.check(tx, job))
+            variations = await self._workshop.keep(file, made.variations)
+        return lambda tx: self._record(tx, file.id, md5, made, variations)
 
     def retrying(self, tx: Tx, job: Job, reason: str) -> None:
         """The attempt failed and there will be another one."""
@@ -94,49 +81,59 @@ class Process:
         """The last attempt failed."""
         self._tell(tx, job, "failed", Processing(status="failed", error=reason))
 
-    def _begin(self, tx: Tx, file_id: str) -> File | None:
-        current = _current(tx, file_id)
-        if current is None:
+    def cancelled(self, tx: Tx, job: Job) -> None:
+        """Somebody ended it."""
+        self._tell(tx, job, "failed", Processing(status="cancelled", error=CANCELLED))
+
+    def _begin(self, tx: Tx, job: Job) -> File | None:
+        # Who was stopped between the claim and here may have been overtaken.
+        queue.cancellation(tx, job)
+        file = current(tx, job.subject)
+        if file is None:
             return None
-        new = msgspec.structs.replace(self._changed(current), status="processing")
-        files.replace(tx, current, new)
-        return new
+        return self._workshop.change(tx, file, status="processing", processing=file.processing)
 
-    def _tell(self, tx: Tx, job: Job, status: str, processing: Processing) -> None:
-        current = _current(tx, job.subject)
-        if current is not None:
-            new = msgspec.structs.replace(
-                self._changed(current), status=status, processing=processing
-            )
-            files.replace(tx, current, new)
-
-    def _changed(self, file: File) -> File:
-        return msgspec.structs.replace(file, etag=new_etag(), updated=int(self._clock.now()))
-
-    async def _keep(
-        self, store: Store, file: File, bucket: str, rendered: tuple[RenderedVariation, ...]
-    ) -> tuple[Variation, ...]:
-        names = [keys.variation_name(file.name, item.size, "jpg") for item in rendered]
-        puts = [
-            self._put(store, keys.blob_key(bucket, name), name, item)
-            for name, item in zip(names, rendered, strict=True)
-        ]
-        return tuple(await together(puts))
-
-    async def _put(self, store: Store, key: str, name: str, item: RenderedVariation) -> Variation:
-        async with aclosing(_blocks(item.path)) as body:
-            digests = await store.put(key, body, content_type=item.content_type, replace=True)
-        return Variation(
-            size=item.size,
-            content_type=item.content_type,
-            width=item.width,
-            height=item.height,
-            length=digests.length,
-            md5=digests.md5,
-            sha256=digests.sha256,
-            file_path=name,
-            is_public=item.is_public,
+    def _record(
+        self, tx: Tx, file_id: str, md5: str, made: Previewed, variations: tuple[Variation, ...]
+    ) -> None:
+        file = current(tx, file_id)
+        if file is None:
+            return
+        # Who may not have films encoded cannot do so by calling one a sound.
+        is_film = kind_of(file.content_type) == "film" and made.width is not None
+        self._workshop.change(
+            tx,
+            file,
+            status="processing" if is_film else "complete",
+            processing=self._have_encoded(tx, file_id) if is_film else None,
+            made=variations,
+            variations=variations,
+            format=format_of(file.content_type),
+            md5=md5,
+            width=made.width,
+            height=made.height,
+            duration=made.duration,
+            media=made.media,
         )
+
+    def _have_encoded(self, tx: Tx, file_id: str) -> Processing:
+        job_id = queue.put(
+            tx,
+            kind=ENCODE,
+            subject=file_id,
+            priority=FILMS_AFTER_PREVIEWS,
+            max_attempts=self._attempts,
+            now=self._clock.now(),
+        )
+        is_ours = self._encoder == "local"
+        return Processing(
+            status="pending", backend=self._encoder, job_id=job_id if is_ours else None
+        )
+
+    def _tell(self, tx: Tx, job: Job, status: FileStatus, processing: Processing) -> None:
+        file = current(tx, job.subject)
+        if file is not None:
+            self._workshop.change(tx, file, status=status, processing=processing)
 
 
 class Digest:
@@ -147,23 +144,22 @@ class Digest:
         self._stores = stores
         self._clock = clock
 
-    async def work(self, job: Job) -> Effect:
+    async def work(self, job: Job, _report: Report) -> Effect:
         """Read the original; the effect fills in its MD5."""
-        file = await self._db.read(lambda tx: _current(tx, job.subject, for_change=False))
-        if file is None or file.project is None or file.file_path is None:
-            return _nothing
+        file = await self._db.read(lambda tx: current(tx, job.subject, for_change=False))
+        if file is None or file.file_path is None:
+            return nothing
         md5 = hashlib.md5(usedforsecurity=False)
-        key = keys.blob_key(file.project, file.file_path)
-        async for block in self._stores[file.backend].get(key):
-            await asyncio.to_thread(md5.update, block)
+        key = keys.key_of(file.bucket, file.file_path)
+        async with aclosing(self._stores[file.backend].get(key)) as blocks:
+            async for block in blocks:
+                await asyncio.to_thread(md5.update, block)
 
         def fill(tx: Tx) -> None:
-            current = _current(tx, file.id)
-            if current is not None:
-                new = msgspec.structs.replace(
-                    current, md5=md5.hexdigest(), etag=new_etag(), updated=int(self._clock.now())
-                )
-                files.replace(tx, current, new)
+            present = current(tx, file.id)
+            if present is not None:
+                new = msgspec.structs.replace(changed(present, self._clock), md5=md5.hexdigest())
+                files.replace(tx, present, new)
 
         return fill
 
@@ -173,35 +169,10 @@ class Digest:
     def failed(self, tx: Tx, job: Job, reason: str) -> None:
         """The document says nothing of it: the file is complete without an MD5."""
 
-
-def _nothing(tx: Tx) -> None:
-    """The file went away meanwhile: there is nothing to record."""
-
-
-def _current(tx: Tx, file_id: str, *, for_change: bool = True) -> File | None:
-    try:
-        return files.get(tx, file_id, for_change=for_change)
-    except NotFound:
-        return None
-
-
-async def _fetch(store: Store, key: str, room: Path) -> Path:
-    """The blob as a local file: where it lies, or a copy."""
-    if isinstance(store, HasPath):
-        return store.path(key)
-    copy = room / "original"
-    with copy.open("wb") as target:
-        async for block in store.get(key):
-            await asyncio.to_thread(target.write, block)
-    return copy
+    def cancelled(self, tx: Tx, job: Job) -> None:
+        """The document says nothing of it: the file is complete without an MD5."""
 
 
 def _md5(path: Path) -> str:
     with path.open("rb") as source:
         return hashlib.file_digest(source, "md5").hexdigest()
-
-
-async def _blocks(path: Path) -> AsyncGenerator[bytes, None]:
-    with path.open("rb") as source:
-        while block := await asyncio.to_thread(source.read, BLOCK):
-            yield block

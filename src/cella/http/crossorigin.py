@@ -7,18 +7,50 @@ it is, because browsers send them without credentials.
 
 from collections.abc import Callable, Collection
 
-from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_REQUEST_HEADERS = (
-    "Authorization, Content-Type, If-Match, If-None-Match, If-Modified-Since, Prefer, Range, "
-    "X-HTTP-Method-Override, X-Requested-With"
+_REQUEST_HEADERS = ", ".join(
+    (
+        "Authorization",
+        "Cache-Control",
+        "Content-Disposition",
+        "Content-Range",
+        "Content-Type",
+        "If-Match",
+        "If-Modified-Since",
+        "If-None-Match",
+        "If-Range",
+        "If-Unmodified-Since",
+        "Pillar-Request-Id",
+        "Prefer",
+        "Range",
+        "X-CSRF-Token",
+        "X-HTTP-Method-Override",
+        "X-Request-ID",
+        "X-Requested-With",
+    )
 )
-_EXPOSED = (
-    "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, "
-    "Location, Preference-Applied, X-Request-ID, X-Total-Count"
+_EXPOSED = ", ".join(
+    (
+        "Accept-Encoding",
+        "Accept-Ranges",
+        "Allow",
+        "Allowed",
+        "Content-Disposition",
+        "Content-Length",
+        "Content-Range",
+        "Date",
+        "ETag",
+        "Last-Modified",
+        "Location",
+        "Preference-Applied",
+        "Retry-After",
+        "WWW-Authenticate",
+        "X-Request-ID",
+        "X-Total-Count",
+    )
 )
 _MAX_AGE = "21600"
 
@@ -31,7 +63,8 @@ def allow(methods: Collection[str]) -> str:
 class CrossOrigin:
     """ASGI middleware that adds the headers, and answers OPTIONS.
 
-    `methods_of` tells which methods a path has, none where there is no such path.
+    `methods_of` tells which methods a path has, none where there is no such path. A route that
+    has OPTIONS itself answers it, unless it is a preflight.
     """
 
     def __init__(
@@ -49,32 +82,38 @@ class CrossOrigin:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        origin = Request(scope).headers.get("origin")
+        asked = Headers(scope=scope)
+        origin = asked.get("origin")
+        is_preflight = origin is not None and "access-control-request-method" in asked
+        methods = self._methods_of(scope) if scope["method"] == "OPTIONS" else ()
 
         async def decorate(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._add(MutableHeaders(scope=message), scope, origin)
+                headers = MutableHeaders(scope=message)
+                headers.add_vary_header("Origin")
+                if methods:
+                    headers["Allow"] = allow(methods)
+                if origin is not None:
+                    self._admit(headers, origin)
+                    if methods:
+                        _answer_preflight(headers)
             await send(message)
 
-        if scope["method"] == "OPTIONS":
-            methods = self._methods_of(scope)
-            if methods:
-                answer = Response(status_code=200, headers={"Allow": allow(methods)})
-                await answer(scope, receive, decorate)
-                return
-        await self._app(scope, receive, decorate)
+        if methods and (is_preflight or "OPTIONS" not in methods):
+            await Response(status_code=200)(scope, receive, decorate)
+        else:
+            await self._app(scope, receive, decorate)
 
-    def _add(self, headers: MutableHeaders, scope: Scope, origin: str | None) -> None:
-        headers.add_vary_header("Origin")
-        if origin is None:
-            return
+    def _admit(self, headers: MutableHeaders, origin: str) -> None:
         if origin in self._origins:
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Allow-Credentials"] = "true"
         else:
             headers["Access-Control-Allow-Origin"] = "*"
         headers["Access-Control-Expose-Headers"] = _EXPOSED
-        if scope["method"] == "OPTIONS":
-            headers["Access-Control-Allow-Methods"] = headers.get("Allow", "")
-            headers["Access-Control-Allow-Headers"] = _REQUEST_HEADERS
-            headers["Access-Control-Max-Age"] = _MAX_AGE
+
+
+def _answer_preflight(headers: MutableHeaders) -> None:
+    headers["Access-Control-Allow-Methods"] = headers["Allow"]
+    headers["Access-Control-Allow-Headers"] = _REQUEST_HEADERS
+    headers["Access-Control-Max-Age"] = _MAX_AGE

@@ -10,7 +10,7 @@ the file together is bounded.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -47,7 +47,7 @@ DEFAULT_LIMITS = MultipartLimits()
 class Part(NamedTuple):
     """The wanted part of a form.
 
-    `filename` is as the client gave it (`cella.http.names.clean_filename` makes of it what is
+    `filename` is as the client gave it (`cella.names.clean_filename` makes of it what is
     kept). `content_type` is the part's own header, parameters included, None where it is absent
     or no printable ASCII. `declared_length` is the part's `Content-Length` in bytes; it is only
     a claim, and most clients make none.
@@ -55,12 +55,16 @@ class Part(NamedTuple):
     `body` gives the bytes, about one block for each chunk that arrived, and then reads the form
     to its end. It raises `BadRequest` where the form is broken or ends early, so the file is
     whole only when `body` is exhausted without an error.
+
+    `texts` are the text fields that were asked for, by name, as far as the form was read: all
+    of them are there when `body` is exhausted, wherever in the form they stand.
     """
 
     filename: str
     content_type: str | None
     declared_length: int | None
     body: AsyncIterator[bytes]
+    texts: Mapping[str, str]
 
 
 async def open_part(
@@ -68,42 +72,95 @@ async def open_part(
     content_type_header: str,
     field: str = "file",
     limits: MultipartLimits = DEFAULT_LIMITS,
+    texts: Collection[str] = (),
 ) -> Part:
     """Read a request's body up to the first byte of the part named `field`, which is a file.
 
-    Raises `BadRequest` where the body is no well-formed form, exceeds `limits`, or has no such
-    part with a file name. What `chunks` raises comes out unchanged; closing it is the caller's.
+    Text fields named in `texts` are kept, all other parts ignored. Raises `BadRequest` where the
+    body is no well-formed form, exceeds `limits`, has no such part with a file name, or has a
+    wanted part twice. What `chunks` raises comes out unchanged; closing it is the caller's.
     """
     form = _Form(chunks, _boundary(content_type_header), limits)
+    wanted = _Texts(texts)
     await form.skip()
     while not form.ended:
         head = await form.head()
         if head.name == field:
-            return _file(form, head, field)
-        await form.skip()
+            return _file(form, head, field, wanted)
+        await wanted.take(form, head)
     raise BadRequest(f"The form has no part named '{field}'.")
 
 
-def _file(form: "_Form", head: "_Head", field: str) -> Part:
+async def read_fields(
+    chunks: AsyncIterator[bytes],
+    content_type_header: str,
+    limits: MultipartLimits = DEFAULT_LIMITS,
+) -> dict[str, str]:
+    """Read a whole form that has text only: its parts by name, of equal names the last one.
+
+    Raises `BadRequest` where the body is no well-formed form, exceeds `limits`, or has a file or
+    text that is not UTF-8. What `chunks` raises comes out unchanged.
+    """
+    form = _Form(chunks, _boundary(content_type_header), limits)
+    await form.skip()
+    fields: dict[str, str] = {}
+    while not form.ended:
+        head = await form.head()
+        if head.name is None or head.filename is not None:
+            raise BadRequest("The form must have named text fields only, and no file.")
+        try:
+            fields[head.name] = (await form.text()).decode()
+        except UnicodeDecodeError:
+            raise BadRequest(f"The form's part '{head.name[:80]}' is not UTF-8.") from None
+    await form.skip_epilogue()
+    return fields
+
+
+def _file(form: "_Form", head: "_Head", field: str, texts: "_Texts") -> Part:
     if not head.filename:
         raise BadRequest(
             f"The form's part '{field}' is no file: it has no file name. Choose a file to send."
         )
+    _check_encoding(head, field)
+    body = _body(form, field, texts)
+    return Part(head.filename, head.content_type, head.length, body, texts.found)
+
+
+async def _body(form: "_Form", field: str, texts: "_Texts") -> AsyncIterator[bytes]:
+    while (block := await form.block()) is not None:
+        yield block
+    while not form.ended:
+        head = await form.head()
+        if head.name == field:
+            raise BadRequest(f"The form has more than one part named '{field}'; send one file.")
+        await texts.take(form, head)
+    await form.skip_epilogue()
+
+
+def _check_encoding(head: "_Head", field: str) -> None:
     if head.encoding not in _IDENTITY:
         raise BadRequest(
             f"The form's part '{field}' has a Content-Transfer-Encoding; send the plain bytes."
         )
-    return Part(head.filename, head.content_type, head.length, _body(form, field))
 
 
-async def _body(form: "_Form", field: str) -> AsyncIterator[bytes]:
-    while (block := await form.block()) is not None:
-        yield block
-    while not form.ended:
-        if (await form.head()).name == field:
-            raise BadRequest(f"The form has more than one part named '{field}'; send one file.")
-        await form.skip()
-    await form.skip_epilogue()
+class _Texts:
+    """The text fields that are wanted of a form, and those that were found."""
+
+    def __init__(self, wanted: Collection[str]) -> None:
+        self.found: dict[str, str] = {}
+        self._wanted = wanted
+
+    async def take(self, form: "_Form", head: "_Head") -> None:
+        """Pass over a part that is not the file, and keep it where it is wanted."""
+        name = head.name
+        if name is None or name not in self._wanted or head.filename is not None:
+            await form.skip()
+            return
+        _check_encoding(head, name)
+        if name in self.found:
+            raise BadRequest(f"The form has more than one part named '{name}'; send one.")
+        self.found[name] = _decode(await form.text())
 
 
 class _Form:
@@ -160,6 +217,14 @@ class _Form:
         """Pass over everything up to and with the next delimiter."""
         while (block := await self.block()) is not None:
             self._spend(len(block))
+
+    async def text(self) -> bytes:
+        """Everything up to the next delimiter, which is passed over too."""
+        text = bytearray()
+        while (block := await self.block()) is not None:
+            self._spend(len(block))
+            text += block
+        return bytes(text)
 
     async def skip_epilogue(self) -> None:
         """Pass over what follows the closing delimiter."""

@@ -21,6 +21,7 @@ _log = logging.getLogger("cella.http")
 
 _STATUS: dict[type[errors.CellaError], int] = {
     errors.BadRequest: 400,
+    errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.TooSlow: 408,
@@ -30,7 +31,11 @@ _STATUS: dict[type[errors.CellaError], int] = {
     errors.UnsupportedCoding: 415,
     errors.RangeNotSatisfiable: 416,
     errors.InvalidDocument: 422,
+    errors.InvalidDocuments: 422,
     errors.PreconditionMissing: 428,
+    errors.TooManyRequests: 429,
+    errors.UnknownTransfer: 501,
+    errors.Overloaded: 503,
     errors.DatabaseUnavailable: 503,
     errors.StoreUnavailable: 503,
     errors.StoreFull: 507,
@@ -39,6 +44,7 @@ _ROUTING = {
     404: ("not_found", "There is nothing at this address. /api/docs tells what there is."),
     405: ("method_not_allowed", "This address does not take that method; see the header Allow."),
 }
+_COMES_BACK = (errors.Overloaded, errors.StoreUnavailable, errors.DatabaseUnavailable)
 _PRIVATE = 500
 _UNEXPECTED = "Something went wrong on the server. The request id is in the log."
 
@@ -62,7 +68,9 @@ def answer(error: Exception) -> Response:
     if not isinstance(error, errors.CellaError) or status_of(error) == _PRIVATE:
         _log.error("unexpected error", exc_info=error)
         return _answer(500, _UNEXPECTED, "internal", False)
-    headers = {}
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.RangeNotSatisfiable):
         headers["Content-Range"] = unsatisfied_range(error.length)
     if isinstance(error, errors.UnsupportedCoding):
@@ -70,12 +78,30 @@ def answer(error: Exception) -> Response:
     if isinstance(error, errors.TooSlow):
         # RFC 9110, section 15.5.9: else who sends a byte now and then holds on to it for good.
         headers["Connection"] = "close"
-    if isinstance(error, errors.StoreUnavailable | errors.DatabaseUnavailable):
+    if isinstance(error, _COMES_BACK):
         headers["Retry-After"] = "5"
-    issues = error.issues if isinstance(error, errors.InvalidDocument) else None
     return _answer(
-        status_of(error), error.message, error.code, error.retriable, headers=headers, issues=issues
+        status_of(error),
+        error.message,
+        error.code,
+        error.retriable,
+        headers=headers,
+        issues=_issues(error),
     )
+
+
+def _issues(error: errors.CellaError) -> dict[str, object]:
+    """What is wrong with the document or the documents, as the original put it."""
+    if isinstance(error, errors.InvalidDocument):
+        return {"_issues": error.issues}
+    if isinstance(error, errors.InvalidDocuments):
+        return {
+            "_items": [
+                {"_status": "ERR", "_issues": issues} if issues else {"_status": "OK"}
+                for issues in error.issues
+            ]
+        }
+    return {}
 
 
 def _answer(
@@ -87,9 +113,7 @@ def _answer(
     headers: Mapping[str, str] | None = None,
     issues: Mapping[str, object] | None = None,
 ) -> Response:
-    body: dict[str, object] = {"_status": "ERR"}
-    if issues:
-        body["_issues"] = issues
+    body: dict[str, object] = {"_status": "ERR", **(issues or {})}
     body["_error"] = {"code": status, "message": message, "name": name, "retriable": retriable}
     return Response(
         msgspec.json.encode(body),

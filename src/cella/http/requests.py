@@ -3,6 +3,10 @@
 `X-HTTP-Method-Override` is honoured on every request, and a trailing slash means nothing. Only
 to and from HEAD there is no override: whether an answer has a body must stay what client and
 server see on the wire.
+
+To the patterns of routes a line feed is a character like any other, once it is a carriage
+return: as it is they would not match it, or take it for their end. What a path says is read from
+`raw_path`, which stays what it was.
 """
 
 import logging
@@ -40,8 +44,7 @@ class Requests:
         override = headers.get("x-http-method-override", "").upper()
         if override in _OVERRIDABLE and method != "HEAD":
             scope["method"] = override
-        if len(path) > 1 and path.endswith("/"):
-            scope["path"] = path.rstrip("/") or "/"
+        scope["path"] = (path.rstrip("/") or "/").replace("\n", "\r")
         status = 0
 
         async def name(message: Message) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from cella.settings import Count, Seconds, SomeSeconds
 
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 8
 _MOST_DOUBLINGS = 62
 
 
@@ -15,15 +15,26 @@ class JobsConfig(msgspec.Struct, kw_only=True, frozen=True):
 
     `lease_seconds` is how long a dead worker keeps its jobs from the others; it must be well
     above the difference between the machines' clocks. `slots` is how many jobs one worker does
-    at once, 0 for one per core. `stop_seconds` is how long a stopping worker waits for its jobs
-    before it hands them back.
+    at once, 0 for one per core. Kinds in `limits` have so many places of their own instead, in
+    each worker; 0 leaves them to other workers. `stop_seconds` is how long a stopping worker waits
+    for its jobs before it hands them back.
     """
 
     lease_seconds: SomeSeconds = 30.0
     poll_seconds: SomeSeconds = 1.0
     slots: Annotated[int, msgspec.Meta(ge=0)] = 0
+    limits: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = msgspec.field(
+        default_factory=lambda: {
+            "encode": 1,
+            "encoded": 2,
+            "zencoder_cancel": 1,
+            "digest": 1,
+            "sweep": 1,
+            "verify": 1,
+        }
+    )
     max_attempts: Count = MAX_ATTEMPTS
-    retry_base_seconds: Seconds = 1.0
+    retry_base_seconds: Seconds = 5.0
     retry_cap_seconds: Seconds = 300.0
     stop_seconds: Seconds = 10.0
 

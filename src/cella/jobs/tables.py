@@ -20,8 +20,11 @@ jobs = sa.Table(
     sa.Column("worker", sa.Text),
     sa.Column("error", sa.Text),
     sa.Column("created", sa.Double, nullable=False),
+    sa.Column("started", sa.Double),
+    sa.Column("progress", sa.Text),
+    sa.Column("cancelled", sa.String(8)),
     sa.CheckConstraint("state IN ('ready', 'running', 'dead')", name="state"),
-    sa.Index(None, "state", "priority", "run_at", "id"),
+    sa.Index(None, "state", "kind", "priority", "run_at", "id"),
     sa.Index(
         None,
         "lease_until",
@@ -35,6 +38,18 @@ jobs = sa.Table(
 the job. `max_attempts` grows by one where an attempt is handed back. Times are seconds since
 the epoch. Smaller priorities go first.
 
+`started` is when the attempt began that goes on, and `progress` how far it is, as JSON. `cancelled`
+says what becomes of a running job when its attempt has stopped: `keep` leaves it as dead, `drop`
+leaves nothing.
+
 The first index serves the claim of what is due. The second holds only the running jobs, and
 finds them even where the statistics were gathered while nothing ran.
 """
+
+periods = sa.Table(
+    "periods",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("due", sa.Double, nullable=False),
+)
+"""When the next job of each periodic kind is to be put, in seconds since the epoch."""

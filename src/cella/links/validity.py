@@ -7,11 +7,14 @@ validity. Windows begin at multiples of their length since the epoch, so process
 them without talking.
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-from cella.settings import SECRET, Count, Settings
+from cella.settings import SECRET, Count, Seconds, Settings
+
+CdnName = Literal["bunny", "cdnsun", "cloudfront", "nginx"]
+"""A content delivery network that links may lead to; see `cella.links.cdn`."""
 
 _WINDOWS_PER_VALIDITY = 4
 _DEFAULT = 30 * 24 * 3600
@@ -22,6 +25,8 @@ class LinkConfig(Settings, kw_only=True, frozen=True):
 
     `scheme` and `server_name` (host and port) make the address that links begin with.
     `link_keys`: the first signs, all of them verify; see `cella.links.token`.
+    `link_cdn`: the content delivery network that serves a backend's blobs; see `cella.links.cdn`.
+    `link_refresh_seconds`: how often links that are slow to sign are looked at, 0 for never.
     """
 
     file_link_validity: dict[str, Count] = msgspec.field(
@@ -30,6 +35,8 @@ class LinkConfig(Settings, kw_only=True, frozen=True):
     scheme: str = "http"
     server_name: str = ""
     link_keys: Annotated[tuple[str, ...], SECRET] = ()
+    link_cdn: dict[str, CdnName] = msgspec.field(default_factory=dict)
+    link_refresh_seconds: Seconds = 600.0
 
 
 class Window(NamedTuple):
@@ -47,6 +54,16 @@ def window(now: float, validity: int) -> Window:
     step = max(1, validity // _WINDOWS_PER_VALIDITY)
     begins = int(now) // step * step
     return Window(begins, begins + max(validity, 1))
+
+
+def ending(latest: Window, expires: int) -> Window:
+    """A window as long as `latest` that ends at `expires`, or `latest` where that is sooner.
+
+    So what it signs has begun already, and lasts no longer than what is signed now.
+    """
+    if expires >= latest.expires:
+        return latest
+    return Window(expires - (latest.expires - latest.begins), expires)
 
 
 def validity_of(config: LinkConfig, backend: str) -> int:

@@ -8,14 +8,16 @@ import math
 import os
 import resource
 import signal
+import struct
 import sysconfig
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from cella.media import landlock, libc, seccomp
 from cella.media.wire import Limits
 
 _OPEN_FILES = 64
+_ELF_INTERPRETER = 3  # PT_INTERP of elf(5)
 _LIBRARIES = tuple(
     Path(path)
     for path in (
@@ -23,6 +25,7 @@ _LIBRARIES = tuple(
         "/lib64",
         "/usr/lib",
         "/usr/lib64",
+        "/etc/ld.so.cache",
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
     )
 )
@@ -30,33 +33,58 @@ _LIBRARIES = tuple(
 
 
 def confine(
-    protections: Collection[str], limits: Limits, reads: Iterable[Path], writes: Iterable[Path]
+    protections: Collection[str],
+    limits: Limits,
+    reads: Iterable[Path],
+    writes: Iterable[Path],
+    program: Path | None = None,
 ) -> None:
     """Take limits and the named protections upon the calling process.
 
-    Raises OSError where one of them, which `available` promised, cannot be had: nothing foreign
-    may be decoded then.
+    With `program` it may become that one, and no other where there is Landlock. Raises OSError
+    where one of them, which `try_all` promised, cannot be had: nothing foreign may be decoded
+    then.
     """
-    _limit(limits)
-    for name, protect in _protections(reads, writes):
+    _limit(limits, may_end=program is None)
+    executes = () if program is None else (program, *_loaders(program))
+    for name, protect in _protections(reads, writes, executes):
         if name in protections:
             protect()
 
 
 def try_all() -> dict[str, bool]:
     """Take every protection upon the calling process, and tell which of them it got."""
-    return {name: _succeeds(protect) for name, protect in _protections((), ())}
+    return {name: _succeeds(protect) for name, protect in _protections((), (), ())}
 
 
 def _protections(
-    reads: Iterable[Path], writes: Iterable[Path]
+    reads: Iterable[Path], writes: Iterable[Path], executes: Collection[Path]
 ) -> tuple[tuple[str, Callable[[], None]], ...]:
     """The protections in the order they need: the filter would refuse those before it."""
     return (
         ("no_new_privileges", lambda: libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)),
-        ("file_access", lambda: landlock.see_only((*_LIBRARIES, *reads), writes)),
-        ("system_calls", seccomp.refuse_system_calls),
+        ("file_access", lambda: landlock.see_only((*_LIBRARIES, *reads), writes, executes)),
+        ("system_calls", lambda: seccomp.refuse_system_calls(may_execute=bool(executes))),
     )
+
+
+def _loaders(program: Path) -> Iterator[Path]:
+    """What the kernel executes to load a program in ELF: the interpreter that it names.
+
+    A program that is whole in itself names none.
+    """
+    with program.open("rb") as file:
+        header = file.read(64)
+        if header[:5] != b"\x7fELF\x02":
+            return
+        (at,) = struct.unpack_from("=Q", header, 32)
+        size, count = struct.unpack_from("=HH", header, 54)
+        for number in range(count):
+            file.seek(at + number * size)
+            kind, _, offset, _, _, length = struct.unpack("=IIQQQQ", file.read(40))
+            if kind == _ELF_INTERPRETER:
+                file.seek(offset)
+                yield Path(os.fsdecode(file.read(length).rstrip(b"\0")))
 
 
 def _succeeds(protect: Callable[[], None]) -> bool:
@@ -67,12 +95,13 @@ def _succeeds(protect: Callable[[], None]) -> bool:
     return True
 
 
-def _limit(limits: Limits) -> None:
+def _limit(limits: Limits, *, may_end: bool) -> None:
+    """`may_end` leaves a second to end of oneself; a program could make use of it otherwise."""
     cpu = max(1, math.ceil(limits.cpu_seconds))
     for what, soft, hard in (
         (resource.RLIMIT_CORE, 0, 0),
         # At the soft limit comes SIGXCPU, which names the reason; at the hard one SIGKILL.
-        (resource.RLIMIT_CPU, cpu, cpu + 1),
+        (resource.RLIMIT_CPU, cpu, cpu + 1 if may_end else cpu),
         (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
         (resource.RLIMIT_FSIZE, limits.output_bytes, limits.output_bytes),
         (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),

@@ -62,12 +62,12 @@ def version() -> int:
     )
 
 
-def see_only(reads: Iterable[Path], writes: Iterable[Path]) -> None:
+def see_only(reads: Iterable[Path], writes: Iterable[Path], executes: Iterable[Path] = ()) -> None:
     """Leave the calling process only these files and folders, for good; it needs no_new_privs.
 
     Below the paths in `reads` files can be read, below those in `writes` also be made, written
-    and removed. What does not exist is passed over. Raises OSError where the kernel has no
-    Landlock.
+    and removed; the files in `executes` can be read and executed. What does not exist is passed
+    over. Raises OSError where the kernel has no Landlock.
     """
     spoken = version()
     handled = _handled(spoken)
@@ -87,6 +87,8 @@ def see_only(reads: Iterable[Path], writes: Iterable[Path]) -> None:
             _allow(ruleset, path, _READ & handled)
         for path in writes:
             _allow(ruleset, path, _WRITE & handled)
+        for path in executes:
+            _allow(ruleset, path, _READ_FILE | _EXECUTE)
         libc.system_call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
     finally:
         os.close(ruleset)

@@ -17,14 +17,35 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from cella.errors import CannotDecode, DecoderCrashed, OverLimit
-from cella.media.wire import JSON, Answer, Greeting, Limits, Outcome, Request
+from cella.errors import CannotDecode, DecoderCrashed, OverLimit, StoreFull
+from cella.media.reasons import NO_ROOM, NO_ROOM_SIGNS
+from cella.media.wire import (
+    JSON,
+    NOT_STARTED,
+    Answer,
+    Greeting,
+    Limits,
+    Outcome,
+    Program,
+    Request,
+)
 from cella.settings import Count, SomeSeconds
 
 _MIB = 1 << 20
+
+_TUNABLES = (
+    "glibc.malloc.hugetlb=1",
+    "glibc.malloc.mmap_threshold=268435456",
+    "glibc.malloc.trim_threshold=268435456",
+    "glibc.malloc.top_pad=16777216",
+)
+"""A child lives for one file. It takes memory in large pieces and gives none back before its end:
+a page at a time, as is usual, costs it a fifth of its time."""
+
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0
 _ANSWER_BYTES = 1 << 20
@@ -64,6 +85,13 @@ class SandboxConfig(msgspec.Struct, kw_only=True, frozen=True):
             output_bytes=self.output_bytes,
             max_pixels=self.max_pixels,
         )
+
+
+class Exit(NamedTuple):
+    """What a program exited with, and the end of what it wrote to stderr, which is not for all."""
+
+    code: int
+    stderr: str
 
 
 class Sandbox:
@@ -116,25 +144,70 @@ class Sandbox:
 
         The child may read the files and folders in `reads`, and make files in the folders in
         `writes`; all exist already. Raises `CannotDecode` and `OverLimit` with the task's
-        sentence, `OverLimit` where it hit one of `limits`, and `DecoderCrashed` where it ended
-        in any other way. Whenever this returns or raises, cancellation included, the child and
-        all that it started are dead. Waiting for a free place does not count as wall time.
+        sentence, `OverLimit` where it hit one of `limits`, `StoreFull` where it found the disk
+        full, and `DecoderCrashed` where it ended in any other way. Whenever this returns or
+        raises, cancellation included, the child and all that it started are dead. Waiting for a
+        free place does not count as wall time.
         """
-        if self._places is None:
-            raise RuntimeError("the sandbox is not open")
         limits = limits or self.config.limits
         request = Request(
             task=task,
             arguments=dict(arguments),
             limits=limits,
-            reads=tuple(str(path.absolute()) for path in reads),
-            writes=tuple(str(path.absolute()) for path in writes),
+            reads=tuple(map(absolute, reads)),
+            writes=tuple(map(absolute, writes)),
         )
-        async with self._places:
-            job = await self._connect()
-            with job:
-                answer = await _converse(job, request)
+        async with self._place():
+            answer = await self._answer(request)
         return _value(answer, limits)
+
+    async def run_program(
+        self,
+        program: Path,
+        arguments: Iterable[str],
+        limits: Limits | None = None,
+        *,
+        reads: Iterable[Path] = (),
+        writes: Iterable[Path] = (),
+        nice: int = 0,
+    ) -> Exit:
+        """Run a program in a fresh child, and tell how it exited.
+
+        It is confined as the tasks are, to the same kinds of limits, and cannot start others;
+        threads are possible. `reads`, `writes` and what holds of the child when this returns or
+        raises are as for `run`. Raises `OverLimit` where it hit one of `limits`, and
+        `DecoderCrashed` where a signal ended it for another reason. One that is nicer than 0 is
+        work in the background, and takes no place from what others wait for.
+        """
+        limits = limits or self.config.limits
+        request = Request(
+            program=Program(path=absolute(program), arguments=tuple(arguments)),
+            limits=limits,
+            reads=tuple(map(absolute, reads)),
+            writes=tuple(map(absolute, writes)),
+            nice=nice,
+        )
+        async with contextlib.nullcontext() if nice else self._place():
+            answer = await self._answer(request)
+        # A kernel that is short of memory kills likewise, and the kernel's two clocks differ.
+        if answer.signal == signal.SIGKILL and answer.cpu_seconds > limits.cpu_seconds / 2:
+            raise _too_much_time(limits)
+        if answer.signal:
+            raise _death(answer, limits)
+        if answer.code == NOT_STARTED:
+            log.error("a program does not start: %s", answer.stderr)
+            raise DecoderCrashed("A decoder does not start. Run `cella doctor` on the server.")
+        return Exit(answer.code, answer.stderr)
+
+    def _place(self) -> asyncio.Semaphore:
+        if self._places is None:
+            raise RuntimeError("the sandbox is not open")
+        return self._places
+
+    async def _answer(self, request: Request) -> Answer:
+        job = await self._connect()
+        with job:
+            return await _converse(job, request)
 
     async def _connect(self) -> socket.socket:
         """A socket whose other end the zygote has; a zygote that died is replaced, once."""
@@ -230,6 +303,7 @@ def _environment() -> dict[str, str]:
         "VIPS_CONCURRENCY": "1",
         # Arenas per thread would use up the address space that a child may have.
         "MALLOC_ARENA_MAX": "2",
+        "GLIBC_TUNABLES": ":".join(_TUNABLES),
     }
 
 
@@ -280,6 +354,8 @@ def _value(answer: Answer, limits: Limits) -> JSON:
         outcome = msgspec.json.decode(answer.outcome, type=Outcome)
     except msgspec.MsgspecError as error:
         log.warning("a decoder failed: %s", answer.stderr)
+        if any(sign in answer.stderr.lower() for sign in NO_ROOM_SIGNS):
+            raise StoreFull(NO_ROOM) from error
         raise DecoderCrashed("The decoder failed on this file. Try again.") from error
     match outcome.state:
         case "done":
@@ -294,12 +370,10 @@ def _value(answer: Answer, limits: Limits) -> JSON:
 
 def _death(answer: Answer, limits: Limits) -> OverLimit | DecoderCrashed:
     if answer.signal == signal.SIGXCPU:
-        return OverLimit(
-            f"Decoding this file took more than {limits.cpu_seconds:g} seconds of processor time."
-        )
+        return _too_much_time(limits)
     if answer.signal == signal.SIGXFSZ:
         return OverLimit(
-            f"Decoding this file would write more than {_mebibytes(limits.output_bytes)}."
+            f"Decoding this file would write more than {mebibytes(limits.output_bytes)}."
         )
     if answer.signal in _OUT_OF_MEMORY_SIGNALS and any(
         word in answer.stderr.lower() for word in _OUT_OF_MEMORY_WORDS
@@ -309,11 +383,23 @@ def _death(answer: Answer, limits: Limits) -> OverLimit | DecoderCrashed:
     return DecoderCrashed("The decoder crashed on this file. Try again.")
 
 
-def _too_much_memory(limits: Limits) -> OverLimit:
+def _too_much_time(limits: Limits) -> OverLimit:
     return OverLimit(
-        f"Decoding this file needs more than {_mebibytes(limits.memory_bytes)} of memory."
+        f"Decoding this file took more than {limits.cpu_seconds:g} seconds of processor time."
     )
 
 
-def _mebibytes(count: int) -> str:
+def _too_much_memory(limits: Limits) -> OverLimit:
+    return OverLimit(
+        f"Decoding this file needs more than {mebibytes(limits.memory_bytes)} of memory."
+    )
+
+
+def absolute(path: Path) -> str:
+    """The path as children are told it: their working folder is not ours."""
+    return str(path.absolute())
+
+
+def mebibytes(count: int) -> str:
+    """So many bytes, as sentences for people tell them."""
     return f"{count / _MIB:g} MiB"

@@ -168,6 +168,7 @@ _REFUSED: dict[str, tuple[int, int]] = {
 }
 """Numbers on x86_64 (asm/unistd_64.h) and on aarch64 (asm-generic/unistd.h)."""
 
+_EXECUTE = "execve"
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _TGKILL = (234, 131)
@@ -180,20 +181,21 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def refuse_system_calls() -> None:
+def refuse_system_calls(*, may_execute: bool = False) -> None:
     """Put the filter on the calling process, for good; it needs no_new_privs.
 
+    With `may_execute` it may still become another program, for which the filter holds as well.
     Raises OSError where the kernel or the architecture has no such filter.
     """
     machine = _MACHINES.get(platform.machine())
     if machine is None or struct.calcsize("P") != 8:
         raise OSError(errno.ENOSYS, "no system call filter for this architecture")
-    code = b"".join(_filter(machine, os.getpid()))
+    code = b"".join(_filter(machine, os.getpid(), may_execute=may_execute))
     program = _Program(len(code) // 8, code)
     libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program))
 
 
-def _filter(machine: _Machine, pid: int) -> list[bytes]:
+def _filter(machine: _Machine, pid: int, *, may_execute: bool) -> list[bytes]:
     fail = _step(_RETURN, _FAIL | errno.EPERM)
     allow = _step(_RETURN, _ALLOW)
     steps = [
@@ -204,8 +206,9 @@ def _filter(machine: _Machine, pid: int) -> list[bytes]:
         _step(_IF_AT_LEAST, _X32_BIT, 0, 1),
         fail,
     ]
-    for numbers in _REFUSED.values():
-        if numbers[machine.column] != _ABSENT:
+    for name, numbers in _REFUSED.items():
+        allowed = may_execute and name == _EXECUTE
+        if numbers[machine.column] != _ABSENT and not allowed:
             steps += [_step(_IF_EQUAL, numbers[machine.column], 0, 1), fail]
     # glibc asks for threads by clone3, whose flags a filter cannot see, and falls back on ENOSYS.
     steps += [

@@ -17,13 +17,16 @@ RESULT_BYTES = 32 * 1024
 """The most that a task may answer. It fits into a pipe that nobody reads yet (pipe(7))."""
 
 STDERR_CHARACTERS = 2000
-"""How much of a child's last words is kept."""
+"""How much of a child's last words is kept, in bytes of UTF-8."""
+
+NOT_STARTED = 126
+"""What a child exits with that did not come to be the program it should have been."""
 
 
 class Limits(msgspec.Struct, kw_only=True, frozen=True):
     """What one task may use: seconds, bytes, pixels.
 
-    `memory_bytes` bounds the address space, libraries included (about 50 MB of it);
+    `memory_bytes` bounds the address space, libraries included (about 150 MB of it);
     `output_bytes` bounds each file that is written.
     """
 
@@ -34,24 +37,39 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     max_pixels: int
 
 
-class Request(msgspec.Struct, kw_only=True, frozen=True):
-    """One task, and the files it may read and the folders it may write in."""
+class Program(msgspec.Struct, kw_only=True, frozen=True):
+    """A program to become, and its arguments without its own name."""
 
-    task: str
-    arguments: dict[str, JSON]
+    path: str
+    arguments: tuple[str, ...]
+
+
+class Request(msgspec.Struct, kw_only=True, frozen=True):
+    """One task or program, and the files it may read and the folders it may write in.
+
+    `nice` is by how much it steps back behind others, as nice(2) has it.
+    """
+
+    task: str = ""
+    arguments: dict[str, JSON] = {}
+    program: Program | None = None
     limits: Limits
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    nice: int = 0
 
 
 class Answer(msgspec.Struct, kw_only=True, frozen=True):
     """How a child ended: its `Outcome` as JSON text, not to be trusted, and how it exited.
 
-    `signal` is the number of the signal that ended it, 0 where none did.
+    `signal` is the number of the signal that ended it, 0 where none did; `code` is what it
+    exited with then. `cpu_seconds` is the time of the processor that it took.
     """
 
     outcome: str
     signal: int
+    code: int
+    cpu_seconds: float
     stderr: str
 
 

@@ -18,32 +18,48 @@ import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import msgspec
 
 from cella.errors import CannotDecode, OverLimit
 from cella.media import confinement
 from cella.media.wire import (
+    NOT_STARTED,
     RESULT_BYTES,
     STDERR_CHARACTERS,
     Answer,
     Greeting,
     Outcome,
+    Program,
     Request,
     Task,
 )
 
 _REQUEST_BYTES = 1 << 20
+_BLOCK = 64 * 1024
+_FULLEST_PIPE = 1 << 20
+"""What a pipe holds at most, unless the machine says otherwise (pipe(7))."""
+
 _RESULT_FD = 3
+_PROGRAMS_ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    # Arenas per thread would use up the address space that a child may have.
+    "MALLOC_ARENA_MAX": "2",
+}
 
 
-class _Child(NamedTuple):
-    """A forked child, and the ends of the pipes that it writes its outcome and stderr into."""
+class _Child:
+    """A forked child, and the ends of the pipes that it writes its outcome and stderr into.
 
-    pid: int
-    outcome: int
-    stderr: int
+    `said` is the end of what has come out of the latter.
+    """
+
+    def __init__(self, pid: int, outcome: int, stderr: int) -> None:
+        self.pid = pid
+        self.outcome = outcome
+        self.stderr = stderr
+        self.said = b""
 
 
 class _Job:
@@ -93,7 +109,10 @@ class Zygote:
                 os.read(woken, 4096)
                 self._reap()
             elif key.data in self._jobs:
-                self._hear(key.data)
+                if key.fileobj is key.data.connection:
+                    self._hear(key.data)
+                elif key.data.child is not None:
+                    self._listen(key.data.child)
         return True
 
     def _accept(self) -> bool:
@@ -123,6 +142,7 @@ class Zygote:
         try:
             request = msgspec.json.decode(job.request, type=Request)
             job.child = self._fork(request)
+            self._selector.register(job.child.stderr, selectors.EVENT_READ, job)
         except (msgspec.MsgspecError, OSError):
             traceback.print_exc()
             self._end(job)
@@ -141,6 +161,8 @@ class Zygote:
             self._be_child(zygote, request, outcome_end, stderr_end)
         os.close(outcome_end)
         os.close(stderr_end)
+        os.set_blocking(outcome, False)
+        os.set_blocking(stderr, False)
         return _Child(pid, outcome, stderr)
 
     def _be_child(
@@ -150,18 +172,31 @@ class Zygote:
         try:
             _detach(outcome_end, stderr_end)
             confinement.die_with(zygote)
+            os.nice(request.nice)
+            program = request.program
             confinement.confine(
                 self._protections,
                 request.limits,
                 tuple(map(Path, request.reads)),
                 tuple(map(Path, request.writes)),
+                None if program is None else Path(program.path),
             )
+            if program is not None:
+                _become(program)
             outcome = _run(self._tasks[request.task], request)
             os.write(_RESULT_FD, _encode(outcome))
         except BaseException:
             traceback.print_exc()
-            os._exit(1)
+            os._exit(NOT_STARTED if request.program else 1)
         os._exit(0)
+
+    def _listen(self, child: _Child) -> None:
+        """Keep the end of what the child says, so that it has room to say more."""
+        block = os.read(child.stderr, _BLOCK)
+        if block:
+            child.said = (child.said + block)[-STDERR_CHARACTERS:]
+        else:
+            self._selector.unregister(child.stderr)
 
     def _reap(self) -> None:
         """Answer for the children that have ended."""
@@ -170,7 +205,7 @@ class Zygote:
                 continue
             ended = os.waitid(os.P_PID, job.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if ended is not None:
-                answer = _bury(job.child)
+                answer = self._bury(job.child)
                 job.child = None
                 job.connection.setblocking(True)
                 with contextlib.suppress(OSError):
@@ -180,21 +215,41 @@ class Zygote:
     def _end(self, job: _Job) -> None:
         """Forget the job; a child that is still at work is killed, with all that it started."""
         if job.child is not None:
-            _bury(job.child)
+            self._bury(job.child)
         self._jobs.discard(job)
         self._selector.unregister(job.connection)
         job.connection.close()
+
+    def _bury(self, child: _Child) -> Answer:
+        """Kill what is left of a child's process group, and tell how the child itself ended."""
+        for kill in (os.kill, os.killpg):
+            # The group is missing where the child has not come to make its own.
+            with contextlib.suppress(ProcessLookupError):
+                kill(child.pid, signal.SIGKILL)
+        _, status, used = os.wait4(child.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(child.stderr)
+        outcome = _drain(child.outcome)[: 4 * RESULT_BYTES]
+        said = (child.said + _drain(child.stderr))[-STDERR_CHARACTERS:]
+        return Answer(
+            outcome=outcome.decode(errors="replace"),
+            stderr=said.decode(errors="replace"),
+            signal=max(0, -code),
+            code=max(0, code),
+            cpu_seconds=used.ru_utime + used.ru_stime,
+        )
 
 
 def _detach(outcome_end: int, stderr_end: int) -> None:
     """Leave the zygote's session, and keep none of its open files.
 
-    Both pipes are read only after the child's end. A write beyond what the kernel holds for
-    them fails at once instead of waiting, so a child cannot hang on its own chatter.
+    The outcome is read only after the child's end. A write beyond what the kernel holds of it
+    fails at once instead of waiting, so that a child cannot hang on it. What it complains of is
+    read while it does, and waits for that, so that the last words are never lost.
     """
     os.setsid()
     os.set_blocking(outcome_end, False)
-    os.set_blocking(stderr_end, False)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
@@ -204,6 +259,14 @@ def _detach(outcome_end: int, stderr_end: int) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+
+
+def _become(program: Program) -> NoReturn:
+    """Go on as the program, which gets nothing of ours but the pipe for its complaints."""
+    os.close(_RESULT_FD)
+    os.execve(  # noqa: S606 - a path of the operator's, and no shell
+        program.path, (program.path, *program.arguments), _PROGRAMS_ENVIRONMENT
+    )
 
 
 def _run(task: Task, request: Request) -> Outcome:
@@ -224,32 +287,14 @@ def _encode(outcome: Outcome) -> bytes:
     return encoded
 
 
-def _bury(child: _Child) -> Answer:
-    """Kill what is left of a child's process group, and tell how the child itself ended."""
-    for kill in (os.kill, os.killpg):
-        # The group is missing where the child has not come to make its own.
-        with contextlib.suppress(ProcessLookupError):
-            kill(child.pid, signal.SIGKILL)
-    _, status = os.waitpid(child.pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return Answer(
-        outcome=_drain(child.outcome),
-        stderr=_drain(child.stderr)[-STDERR_CHARACTERS:],
-        signal=max(0, -code),
-    )
-
-
-def _drain(pipe: int) -> str:
+def _drain(pipe: int) -> bytes:
     """What lies in the pipe; whoever may still hold its other end is not waited for."""
-    os.set_blocking(pipe, False)
     text = b""
     with contextlib.suppress(BlockingIOError):
-        while block := os.read(pipe, 65536):
+        while len(text) < _FULLEST_PIPE and (block := os.read(pipe, _BLOCK)):
             text += block
-            if len(text) > 4 * RESULT_BYTES:
-                break
     os.close(pipe)
-    return text.decode(errors="replace")
+    return text
 
 
 def _find_protections() -> dict[str, bool]:

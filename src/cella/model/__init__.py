@@ -7,6 +7,8 @@ from cella.model.file import (
     ProcessingStatus,
     Variation,
 )
+from cella.model.identity import Identity
+from cella.model.media import Hdr, Media
 from cella.model.people import ANONYMOUS, Actor, Token, User
 from cella.model.project import METHODS, Grant, Group, Permissions, Project
 
@@ -18,6 +20,9 @@ __all__ = [
     "FileStatus",
     "Grant",
     "Group",
+    "Hdr",
+    "Identity",
+    "Media",
     "Permissions",
     "Processing",
     "ProcessingStatus",

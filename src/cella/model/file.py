@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from cella.model.media import Media
+
 FileStatus = Literal["uploading", "queued_for_processing", "processing", "complete", "failed"]
 ProcessingStatus = Literal["pending", "waiting", "processing", "finished", "failed", "cancelled"]
 
@@ -63,9 +65,15 @@ class File(msgspec.Struct, frozen=True):
     width: int | None = None
     height: int | None = None
     duration: int | None = None
+    media: Media | None = None
     processing: Processing | None = None
     variations: tuple[Variation, ...] = ()
     deleted: int | None = None
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that its blobs lie in: its project's, or its uploader's where it has none."""
+        return self.project or self.user
 
     @property
     def length_aggregate(self) -> int:

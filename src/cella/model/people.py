@@ -1,5 +1,8 @@
 """Users, their tokens, and the actor: who asks, as far as access is concerned."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 
@@ -15,6 +18,7 @@ class User(msgspec.Struct, kw_only=True, frozen=True):
     email: str
     roles: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = {}
     disabled: bool = False
 
 

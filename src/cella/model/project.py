@@ -35,7 +35,9 @@ class Project(msgspec.Struct, kw_only=True, frozen=True):
     url: str
     user: str
     category: str = "film"
+    summary: str | None = None
     description: str | None = None
+    status: str = "published"
     permissions: Permissions = Permissions()
     deleted: int | None = None
 

@@ -7,23 +7,22 @@ before it sees them, and what it says about lengths is compared with what was co
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing, suppress
-from pathlib import Path
 
 from cella.digest import Digester, Digests
 from cella.errors import BlobMissing, Corrupt, StoreError
 from cella.store import keys
-from cella.store.contract import Get, HasPath, Stat, Store
+from cella.store.abilities import hand_on
+from cella.store.contract import PLAIN, Get, Label, Stat, Store
+
+_WORTH_A_THREAD = 128 << 10
 
 
 class CheckedStore:
-    """`inner`, with its keys and lengths checked. Has a `path` where `inner` has one."""
-
-    path: Callable[[str], Path]
+    """`inner`, with its keys and lengths checked. Can what `inner` can."""
 
     def __init__(self, inner: Store) -> None:
         self._inner = inner
-        if isinstance(inner, HasPath):
-            self.path = inner.path
+        hand_on(inner, self)
 
     async def open(self) -> None:
         """Open the inner store."""
@@ -38,7 +37,7 @@ class CheckedStore:
         key: str,
         body: AsyncIterable[bytes],
         *,
-        content_type: str = "application/octet-stream",
+        label: Label = PLAIN,
         replace: bool = False,
     ) -> Digests:
         """Store all of `body`; see `cella.store.contract.Put`.
@@ -48,7 +47,7 @@ class CheckedStore:
         """
         keys.check(key)
         counted = _Counted(body)
-        stored = await self._inner.put(key, counted, content_type=content_type, replace=replace)
+        stored = await self._inner.put(key, counted, label=label, replace=replace)
         if stored.length != counted.length:
             with suppress(StoreError):
                 await self._inner.delete(key)
@@ -114,15 +113,28 @@ async def verify(store: Get, key: str, length: int, sha256: str) -> None:
 
     Raises `Corrupt` where they differ, `BlobMissing` where there is no blob. Hashes in a thread.
     """
-    digester = Digester(md5_up_to=0)
-    async with aclosing(store.get(key)) as blocks:
-        async for block in blocks:
-            await asyncio.to_thread(digester.update, block)
-    found = digester.digests()
+    found = await read_through(store, key, Digester(md5_up_to=0))
     if found.length != length:
         raise Corrupt(f"The blob {key} has {found.length} bytes instead of {length}.")
     if found.sha256 != sha256:
         raise Corrupt(f"The blob {key} has the right length, but its SHA-256 is not {sha256}.")
+
+
+async def read_through(
+    store: Get, key: str, digester: Digester, advance: Callable[[int], object] = int
+) -> Digests:
+    """Read the whole blob; what `digester` says of it. `advance` is told of each block's bytes.
+
+    Raises `BlobMissing` where there is no blob. Hashes in a thread what is worth one.
+    """
+    async with aclosing(store.get(key)) as blocks:
+        async for block in blocks:
+            if len(block) < _WORTH_A_THREAD:
+                digester.update(block)
+            else:
+                await asyncio.to_thread(digester.update, block)
+            advance(len(block))
+    return digester.digests()
 
 
 class _Counted:

@@ -11,20 +11,22 @@ import asyncio
 import itertools
 import os
 import stat
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from cella.digest import Digests
-from cella.errors import BadKey, BlobMissing
-from cella.scratch import Scratch
-from cella.store import keys
+from cella.errors import BadKey, BlobMissing, StoreUnavailable
+from cella.scratch import Abandoned, Scratch, abandoned
+from cella.store import browsing, keys
 from cella.store.blocks import check_range, gathered
-from cella.store.contract import BLOCK, Stat
+from cella.store.browsing import Entries
+from cella.store.contract import BLOCK, PLAIN, Entry, Label, Stat
 from cella.store.incoming import Folders, Incoming, translated
 from cella.store.problems import missing
 from cella.store.threads import Threads, ended, outcome
 
+_INCOMING = ".incoming"
 _PAGE = 500
 _COPY_STEP = 64 << 20
 _BEYOND_ANY_FILE = 1 << 62
@@ -69,7 +71,7 @@ class DiskStore:
         key: str,
         body: AsyncIterable[bytes],
         *,
-        content_type: str = "application/octet-stream",  # noqa: ARG002 - a disk hands out nothing
+        label: Label = PLAIN,  # noqa: ARG002 - a disk hands out nothing
         replace: bool = False,
     ) -> Digests:
         """Store all of `body`; see `cella.store.contract.Put`.
@@ -96,7 +98,7 @@ class DiskStore:
     ) -> AsyncGenerator[bytes, None]:
         """Read a range; see `cella.store.contract.Get`. Up to a block it is one hop."""
         check_range(start, stop)
-        reading = _Reading(self.path(key), key, start, stop)
+        reading = Reading(self.path(key), key, start, stop)
         try:
             while not reading.ended:
                 block = await self._readers.run(reading.next)
@@ -107,7 +109,11 @@ class DiskStore:
 
     async def head(self, key: str) -> Stat:
         """What there is under `key`; raises `BlobMissing`."""
-        return await self._readers.run(_stat, self.path(key), key)
+        try:
+            return await self._readers.run(stat_of, self.path(key), key)
+        except BlobMissing:
+            await self._readers.run(self._check_root)
+            raise
 
     async def list(self, prefix: str = "", after: str = "") -> AsyncGenerator[Stat, None]:
         """Blobs in order of keys; see `cella.store.contract.List`.
@@ -118,6 +124,18 @@ class DiskStore:
         while page := await self._readers.run(_take, blobs):
             for blob in page:
                 yield blob
+
+    async def unfinished(self) -> AsyncGenerator[Stat, None]:
+        """What processes that died were putting; see `cella.store.contract.ShowsUnfinished`.
+
+        The next process that opens the store removes it as well.
+        """
+        for dead in await self._readers.run(self._abandoned):
+            yield Stat(f"{_INCOMING}/{dead.name}", dead.length, dead.modified)
+
+    async def drop_unfinished(self) -> int:
+        """Remove it; see `cella.store.contract.ShowsUnfinished`."""
+        return await self._writers.run(self._drop_abandoned)
 
     async def delete(self, key: str) -> bool:
         """Remove the blob; true where there was one.
@@ -131,7 +149,7 @@ class DiskStore:
 
         Copied inside the kernel; on file systems with reflinks the bytes are shared.
         """
-        reading = _Reading(self.path(source), source)
+        reading = Reading(self.path(source), source)
         try:
             async with self._landing(target) as incoming:
                 fd = await self._readers.run(reading.open)
@@ -141,6 +159,14 @@ class DiskStore:
         finally:
             reading.close()
         return Stat(target, found.st_size, found.st_mtime)
+
+    async def browse(self, bucket: str, path: str, after: str, most: int) -> Entries:
+        """The entries of a folder; see `cella.store.contract.CanBrowse`."""
+        return await browsing.browse(self, bucket, path, after, most)
+
+    async def find(self, bucket: str, path: str) -> Entry:
+        """The blob at a path; raises `BlobMissing`."""
+        return await browsing.find(self, bucket, path)
 
     @asynccontextmanager
     async def _landing(self, key: str) -> AsyncIterator[Incoming]:
@@ -162,11 +188,25 @@ class DiskStore:
     def _make_ready(self) -> Scratch:
         with translated():
             self._folders.make_root()
-            scratch = Scratch(self._root / ".incoming")
+            scratch = Scratch(self._root / _INCOMING)
             with scratch.orphans():
                 pass
             scratch.open()
         return scratch
+
+    def _abandoned(self) -> Sequence[Abandoned]:
+        with translated():
+            return abandoned(self._root / _INCOMING)
+
+    def _drop_abandoned(self) -> int:
+        dropped = len(self._abandoned())
+        with translated(), Scratch(self._root / _INCOMING).orphans():
+            return dropped
+
+    def _check_root(self) -> None:
+        """What `open` made is gone where a disk was taken away; then nothing can be said."""
+        if not (self._root / _INCOMING).is_dir():
+            raise StoreUnavailable("The store's folder is not there. Is its disk mounted?")
 
     def _shut(self, scratch: Scratch) -> None:
         self._writers.close()
@@ -175,7 +215,7 @@ class DiskStore:
             scratch.close()
 
 
-class _Reading:
+class Reading:
     """A range of one file, read block by block. Blocking; holds the file open until its end."""
 
     def __init__(self, path: Path, key: str, start: int = 0, stop: int | None = None) -> None:
@@ -215,7 +255,8 @@ class _Reading:
             os.close(fd)
 
 
-def _stat(path: Path, key: str) -> Stat:
+def stat_of(path: Path, key: str) -> Stat:
+    """What lies at the path, as the blob under `key`; raises `BlobMissing`."""
     with translated():
         try:
             found = path.lstat()
@@ -270,7 +311,7 @@ def _blobs(folder: Path, bucket: str, prefix: str, after: str) -> Iterator[Stat]
             continue
         try:
             keys.check(key)
-            blob = _stat(folder / name, key)
+            blob = stat_of(folder / name, key)
         except (BadKey, BlobMissing):
             continue
         yield blob

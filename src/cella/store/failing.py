@@ -15,14 +15,14 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from cella.digest import Digests
 from cella.errors import StoreUnavailable
-from cella.store.contract import HasPath, Stat, Store
+from cella.store.abilities import hand_on
+from cella.store.contract import PLAIN, CanBrowse, Entry, Label, Stat, Store
 
 Mode = Literal["before", "after", "lie", "stall"]
 """How a step goes wrong.
@@ -43,10 +43,10 @@ class Faults:
     """Which step fails, and what happened.
 
     Counted are all steps, or with `only` those of that name: `put`, `put.block`, `get`,
-    `get.block`, `head`, `list`, `list.blob`, `delete`, `copy`, or a name of your own. The step
-    number `fail_at` (the first is 1, None for no fault) goes wrong as `mode` says; with
-    `lasting` all after it do as well. `error` makes what is raised: a class such as `OSError`,
-    or a function without arguments.
+    `get.block`, `head`, `list`, `list.blob`, `delete`, `copy`, `browse`, `find`, or a name of
+    your own. The step number `fail_at` (the first is 1, None for no fault) goes wrong as `mode`
+    says; with `lasting` all after it do as well. `error` makes what is raised: a class such as
+    `OSError`, or a function without arguments.
     """
 
     def __init__(
@@ -116,15 +116,16 @@ def each_step(
 
 
 class FailingStore:
-    """`inner`, going wrong after the plan `faults`. Has a `path` where `inner` has one."""
-
-    path: Callable[[str], Path]
+    """`inner`, going wrong after the plan `faults`. Can what `inner` can; signing has no steps."""
 
     def __init__(self, inner: Store, faults: Faults) -> None:
         self._inner = inner
         self._faults = faults
-        if isinstance(inner, HasPath):
-            self.path = inner.path
+        if isinstance(inner, CanBrowse):
+            browsing = _FailingBrowser(inner, faults)
+            hand_on(inner, self, browse=browsing.browse, find=browsing.find)
+        else:
+            hand_on(inner, self)
 
     async def open(self) -> None:
         """Open the inner store; no step."""
@@ -139,7 +140,7 @@ class FailingStore:
         key: str,
         body: AsyncIterable[bytes],
         *,
-        content_type: str = "application/octet-stream",
+        label: Label = PLAIN,
         replace: bool = False,
     ) -> Digests:
         """The step `put`, with a step `put.block` for each block of `body`.
@@ -148,9 +149,7 @@ class FailingStore:
         """
         async with self._faults.step("put") as lies:
             async with aclosing(self._passed(body)) as passed:
-                stored = await self._inner.put(
-                    key, passed, content_type=content_type, replace=replace
-                )
+                stored = await self._inner.put(key, passed, label=label, replace=replace)
             return stored._replace(length=stored.length + 1) if lies else stored
 
     async def get(
@@ -194,6 +193,22 @@ class FailingStore:
         async for block in body:
             async with self._faults.step("put.block"):
                 yield block
+
+
+class _FailingBrowser:
+    def __init__(self, inner: CanBrowse, faults: Faults) -> None:
+        self._inner = inner
+        self._faults = faults
+
+    async def browse(self, bucket: str, path: str, after: str, most: int) -> list[Entry]:
+        """The step `browse`."""
+        async with self._faults.step("browse"):
+            return await self._inner.browse(bucket, path, after, most)
+
+    async def find(self, bucket: str, path: str) -> Entry:
+        """The step `find`."""
+        async with self._faults.step("find"):
+            return await self._inner.find(bucket, path)
 
 
 def _told(blob: Stat, lies: bool) -> Stat:

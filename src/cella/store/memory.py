@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from cella.clock import Clock, SystemClock
 from cella.digest import Digester, Digests
-from cella.store import keys
+from cella.store import browsing, keys
 from cella.store.blocks import check_range, gathered
-from cella.store.contract import BLOCK, Stat
+from cella.store.browsing import Entries
+from cella.store.contract import BLOCK, PLAIN, Entry, Label, Stat
 from cella.store.problems import exists, missing
 
 
@@ -34,7 +35,7 @@ class MemoryStore:
         key: str,
         body: AsyncIterable[bytes],
         *,
-        content_type: str = "application/octet-stream",  # noqa: ARG002 - hands out nothing
+        label: Label = PLAIN,  # noqa: ARG002 - hands out nothing
         replace: bool = False,
     ) -> Digests:
         """Store all of `body`; see `cella.store.contract.Put`."""
@@ -77,6 +78,14 @@ class MemoryStore:
         """Store the bytes of `source` under `target` too; see `cella.store.contract.Copy`."""
         keys.check(target)
         return _stat(target, self._keep(target, self._find(source).content, replace=replace))
+
+    async def browse(self, bucket: str, path: str, after: str, most: int) -> Entries:
+        """The entries of a folder; see `cella.store.contract.CanBrowse`."""
+        return await browsing.browse(self, bucket, path, after, most)
+
+    async def find(self, bucket: str, path: str) -> Entry:
+        """The blob at a path; raises `BlobMissing`."""
+        return await browsing.find(self, bucket, path)
 
     def _find(self, key: str) -> _Blob:
         keys.check(key)

@@ -1,69 +1,48 @@
 """The schema's history, and the way to its newest state.
 
 `upgrade` may be called by any number of processes at once: on SQLite the write lock, on
-PostgreSQL an advisory lock lets one of them do the work while the others wait.
+PostgreSQL an advisory lock lets one of them do the work while the others wait. Where nothing is to
+be done, which is at all starts but those of a new version, what does it is not even imported.
 """
 
-from collections.abc import Callable
-from pathlib import Path
+from importlib import import_module
+from types import ModuleType
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from cella.db.engine import Database
-from cella.errors import BadConfig
 
-_LOCK = 0x63656C6C61  # "cella"
+NEWEST = "0010"
+"""The newest revision that this version of Cella knows."""
+
+_HEAD = "head"
 
 
-def upgrade(database: Database, revision: str = "head") -> None:
+def upgrade(database: Database, revision: str = _HEAD) -> None:
     """Bring the schema of an open database to `revision`.
 
     Raises `BadConfig` where a newer Cella has been at work on it, and changes nothing.
     """
     found = current(database)
-    if found is not None and not _is_known(found):
-        raise BadConfig(
-            f"The database is at revision {found}, which this version of Cella does not know: "
-            "a newer one has used it. Start that one, or restore the backup from before it."
-        )
-    _run(database, lambda config: command.upgrade(config, revision))
+    if revision != _HEAD or found != NEWEST:
+        _steps().upgrade(database, found, revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Take the schema back to `revision`; `base` removes everything."""
-    _run(database, lambda config: command.downgrade(config, revision))
+    _steps().downgrade(database, revision)
 
 
 def current(database: Database) -> str | None:
     """The revision that the database's schema is at; None where it is empty."""
     with database.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        revision: str | None = connection.exec_driver_sql(
+            "SELECT version_num FROM alembic_version"
+        ).scalar_one_or_none()
+        return revision
 
 
-def newest() -> str | None:
-    """The newest revision that this version of Cella knows."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
-def _is_known(revision: str) -> bool:
-    scripts = ScriptDirectory.from_config(_config())
-    return any(script.revision == revision for script in scripts.walk_revisions())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    return config
-
-
-def _run(database: Database, action: Callable[[Config], None]) -> None:
-    config = _config()
-    with database.engine.begin() as connection:
-        if not database.is_sqlite:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        config.attributes["connection"] = connection
-        action(config)
+def _steps() -> ModuleType:
+    return import_module("cella.db.migrations.steps")

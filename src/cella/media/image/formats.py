@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cella.errors import CannotDecode
+from cella.media.describe import describe
 from cella.media.sniff import HEAD, sniff
 
 
@@ -34,21 +35,6 @@ DECODABLE: frozenset[str] = frozenset(FORMATS) | {
 }
 """Content types of documents that previews are made for: the formats and their other names."""
 
-_TEXT_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
-    (b"<!doctype html", "HTML"),
-    (b"<html", "HTML"),
-    (b"<head", "HTML"),
-    (b"<script", "HTML"),
-    (b"<!doctype svg", "SVG"),
-    (b"<svg", "SVG"),
-    (b"<?xml", "XML"),
-    (b"#extm3u", "a playlist"),
-    (b"ffconcat", "a playlist"),
-    (b"[playlist]", "a playlist"),
-    (b"{", "JSON"),
-)
-_PRINTABLE = frozenset(b"\t\n\r\f\x1b") | frozenset(range(0x20, 0x100)) - {0x7F}
-
 
 def recognise(source: Path) -> Format:
     """The format of the file, by its bytes. Raises `CannotDecode` where it is not one of ours."""
@@ -61,18 +47,5 @@ def recognise(source: Path) -> Format:
         raise CannotDecode("This file is empty.")
     known = ", ".join(format.name for format in FORMATS.values())
     raise CannotDecode(
-        f"This file is not a picture that previews are made of ({known}): "
-        f"{_description(head, media_type)}."
+        f"This file is not a picture that previews are made of ({known}): {describe(head)}."
     )
-
-
-def _description(head: bytes, media_type: str | None) -> str:
-    if media_type is not None:
-        return f"it is {media_type}"
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:64].lower()
-    for beginning, name in _TEXT_BEGINNINGS:
-        if start.startswith(beginning):
-            return f"it begins like {name}"
-    if _PRINTABLE.issuperset(head[:512]):
-        return "it begins like text"
-    return "it begins like nothing known"

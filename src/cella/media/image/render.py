@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import stat
 from pathlib import Path
 
 import msgspec
@@ -10,20 +9,9 @@ import msgspec
 from cella.errors import DecoderCrashed, MediaError
 from cella.media.image.formats import FORMATS
 from cella.media.plan import PREVIEW_TYPE, SIZES, Wanted, plan
-from cella.media.sandbox import Sandbox
+from cella.media.rendered import RenderedVariation, length_of
+from cella.media.sandbox import Sandbox, absolute
 from cella.media.wire import JSON, Limits
-
-
-class RenderedVariation(msgspec.Struct, kw_only=True, frozen=True):
-    """A preview on disk: sides in pixels, `length` in bytes."""
-
-    size: str
-    width: int
-    height: int
-    length: int
-    path: Path
-    content_type: str
-    is_public: bool
 
 
 class Rendered(msgspec.Struct, kw_only=True, frozen=True):
@@ -78,7 +66,7 @@ async def check(sandbox: Sandbox, folder: Path) -> dict[str, bool]:
 
 
 def _arguments(source: Path, folder: Path) -> dict[str, JSON]:
-    return {"source": str(source.absolute()), "folder": str(folder.absolute())}
+    return {"source": absolute(source), "folder": absolute(folder)}
 
 
 def _collect(size: JSON, folder: Path, limits: Limits) -> Rendered:
@@ -95,14 +83,14 @@ def _collect(size: JSON, folder: Path, limits: Limits) -> Rendered:
 
 def _variation(folder: Path, wanted: Wanted) -> RenderedVariation:
     path = _preview(folder, wanted.size)
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode) or not found.st_size:
+    length = length_of(path)
+    if not length:
         raise ValueError(f"no preview {wanted.size}")
     return RenderedVariation(
         size=wanted.size,
         width=wanted.width,
         height=wanted.height,
-        length=found.st_size,
+        length=length,
         path=path,
         content_type=PREVIEW_TYPE,
         is_public=wanted.is_public,

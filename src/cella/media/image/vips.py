@@ -7,7 +7,7 @@ from typing import Any
 
 import pyvips
 
-from cella.errors import CannotDecode
+from cella.errors import CannotDecode, OverLimit
 from cella.media.image.formats import Format
 
 Picture = Any
@@ -24,6 +24,7 @@ _LOADERS = (
 
 _NO_MEMORY = ("out of memory", "allocat", "insufficient memory", "not enough memory")
 _NO_MEMORY_FOR_NOTHING = "(0 elements"  # libtiff, of an empty directory
+_NOT_ALLOWED = "security limit"  # libheif, which calls it a failed allocation
 _CUT_OFF = (
     "premature end of jpeg",
     "unexpected end",
@@ -49,7 +50,9 @@ def prepare() -> None:
 
 @contextmanager
 def plain_words(source: Path, format: Format) -> Iterator[None]:
-    """Turn a complaint of libvips about the file into `CannotDecode`, or into `MemoryError`.
+    """Turn a complaint of libvips about the file into an error of ours, or into `MemoryError`.
+
+    Ours are `CannotDecode`, and `OverLimit` where a decoder has a limit of its own.
 
     What libvips says holds paths, and means little to who sent the file.
     """
@@ -57,6 +60,10 @@ def plain_words(source: Path, format: Format) -> Iterator[None]:
         yield
     except pyvips.Error as error:
         complaint = str(error).lower()
+        if _NOT_ALLOWED in complaint:
+            raise OverLimit(
+                f"This {format.name} file is larger, or in more parts, than can be decoded."
+            ) from error
         lacking = any(words in complaint for words in _NO_MEMORY)
         if lacking and _NO_MEMORY_FOR_NOTHING not in complaint:
             raise MemoryError from error

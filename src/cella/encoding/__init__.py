@@ -1,0 +1,1 @@
+"""Encoders elsewhere: how Zencoder is asked, and what it says."""

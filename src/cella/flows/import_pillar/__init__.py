@@ -1,0 +1,1 @@
+"""Import: what a dump of a Pillar server holds becomes this catalogue's own."""

@@ -1,0 +1,1 @@
+"""Sounds: their peaks as numbers, and a picture of them."""

@@ -1,0 +1,1 @@
+"""The page for people: built from `web/`, served as it was built."""
