@@ -30,6 +30,7 @@ from cella.api import (
     service,
     session,
     storage,
+    uploads,
     users,
 )
 from cella.api.openapi import document
@@ -44,6 +45,7 @@ from cella.web.routes import ROUTES as PAGES
 
 _ROUTERS = (
     storage.router,
+    uploads.router,
     browse.router,
     files.router,
     changes.router,

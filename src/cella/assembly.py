@@ -19,15 +19,18 @@ from cella.encoding.zencoder import Zencoder
 from cella.flows.accounts import Accounts
 from cella.flows.administer import Administer
 from cella.flows.again import Again
+from cella.flows.arrivals import Arrivals
 from cella.flows.browse import Browse
 from cella.flows.change import Change
 from cella.flows.config import (
     DIGEST,
     DROP_BLOBS,
+    DROP_UPLOADS,
     ENCODE,
     ENCODED,
     FORGET,
     FORGET_PROJECT,
+    JOIN,
     PROCESS,
     SOON,
     WHEN_IDLE,
@@ -37,8 +40,10 @@ from cella.flows.discard import Discard, Forget, ForgetProject
 from cella.flows.encode import Encode
 from cella.flows.encoded import Encoded
 from cella.flows.federate import Federate
+from cella.flows.gather import Gather
 from cella.flows.health import Health
 from cella.flows.intents import Intents
+from cella.flows.join import DropUploads, Join
 from cella.flows.login import Login
 from cella.flows.look import Look
 from cella.flows.members import Members
@@ -89,6 +94,7 @@ from cella.store.contract import Store
 from cella.store.opening import old_stores, open_stores
 
 _RENDERED_BYTES = 64 << 20
+_DROP_UPLOADS_SECONDS = 3600.0
 
 if TYPE_CHECKING:
     # Never executed. It is how mypy and import-linter see what is imported by name.
@@ -130,6 +136,12 @@ class Assembly:
         self.refresh = Refresh(
             db=self.db, spellers=self.spellers, threads=self.signing, clock=self.clock
         )
+        self.arrivals = Arrivals(
+            backend=self.backend,
+            clock=self.clock,
+            access=config.access,
+            attempts=config.jobs.max_attempts,
+        )
         self.passwords = Passwords()
         self.administer = Administer(
             db=self.db, token_key=config.service.auth_token_hmac_key, clock=self.clock
@@ -158,6 +170,7 @@ class Assembly:
         config, db, clock, handlers = self.config, self.db, self.clock, self.handlers
         oidc = open_oidc(config.oidc, self.outbound, clock)
         back = f"{base_url(config)}/api/session/oidc/callback"
+        slots = Slots(config.flows.upload_slots, "uploads")
         return Services(
             signin=SignIn(
                 db=db,
@@ -191,12 +204,21 @@ class Assembly:
             receive=Receive(
                 db=db,
                 stores=self.stores,
-                backend=self.backend,
+                arrivals=self.arrivals,
+                intents=self.intents,
+                bell=self.bell,
+                config=config.flows,
+                slots=slots,
+            ),
+            gather=Gather(
+                db=db,
+                stores=self.stores,
+                arrivals=self.arrivals,
                 intents=self.intents,
                 bell=self.bell,
                 clock=clock,
                 config=config.flows,
-                access=config.access,
+                slots=slots,
                 attempts=config.jobs.max_attempts,
             ),
             look=Look(
@@ -309,6 +331,15 @@ class Assembly:
             DIGEST: Digest(db=db, stores=stores, clock=clock),
             LINKS_REFRESH: LinksRefresh(refresh=self.refresh),
             FORGET: Forget(db=db, stores=stores),
+            JOIN: Join(
+                db=db,
+                stores=stores,
+                arrivals=self.arrivals,
+                intents=self.intents,
+                clock=clock,
+                config=self.config.flows,
+            ),
+            DROP_UPLOADS: DropUploads(db=db, stores=stores, clock=clock),
             DROP_BLOBS: DropBlobs(db=db, stores=stores),
             FORGET_PROJECT: ForgetProject(
                 db=db, clock=clock, attempts=self.config.jobs.max_attempts
@@ -391,7 +422,8 @@ class Assembly:
         """What is done every now and then."""
         config = self.config
         periods = [
-            Period(kind=ZENCODER_SWEEP, seconds=config.zencoder.sweep_seconds, priority=SOON)
+            Period(kind=ZENCODER_SWEEP, seconds=config.zencoder.sweep_seconds, priority=SOON),
+            Period(kind=DROP_UPLOADS, seconds=_DROP_UPLOADS_SECONDS, priority=WHEN_IDLE),
         ]
         wanted = [(SWEEP, config.sweep.seconds), (VERIFY, config.verify.seconds)]
         if self.spellers.slow():

@@ -107,6 +107,22 @@ class UnsupportedCoding(CellaError):
     code = "unsupported_coding"
 
 
+class UnsupportedType(CellaError):
+    """The body has another Content-Type than is needed here."""
+
+    code = "unsupported_type"
+
+
+class UnsupportedVersion(CellaError):
+    """The client speaks another version of a protocol than `spoken`."""
+
+    code = "unsupported_version"
+
+    def __init__(self, message: str, spoken: str) -> None:
+        super().__init__(message)
+        self.spoken = spoken
+
+
 class UnknownTransfer(CellaError):
     """The body's Transfer-Encoding is one that is not undone here."""
 

@@ -3,9 +3,11 @@
 import asyncio
 import base64
 import json
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,7 @@ async (files) => {
   const data = new DataTransfer();
   for (const {name, type, content} of files) {
     const bytes = Uint8Array.from(atob(content), sign => sign.charCodeAt(0));
-    data.items.add(new File([bytes], name, {type}));
+    data.items.add(new File([bytes], name, {type, lastModified: 1}));
   }
   for (const kind of ["dragenter", "dragover", "drop"]) {
     document.body.dispatchEvent(
@@ -357,13 +359,11 @@ class Line:
         self.is_cut, self.holds_after = False, None
 
 
-async def test_a_connection_that_is_lost_in_the_middle_costs_a_click(
-    served: Service,
-    browser: Browser,
-    owner: Account,
-    project: Project,
-    tmp_path: Path,
-) -> None:
+@asynccontextmanager
+async def beyond_a_line(
+    served: Service, browser: Browser, owner: Account, project: Project
+) -> AsyncIterator[tuple[Page, Line]]:
+    """The page of a project, empty as yet, behind a line."""
     line = Line(served.port)
     async with await asyncio.start_server(line.connect, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -372,43 +372,122 @@ async def test_a_connection_that_is_lost_in_the_middle_costs_a_click(
         assert (await context.request.post(f"{url}/api/session", data=token, headers=JSON)).ok
         page = await context.new_page()
         await page.goto(f"{url}/p/{project.id}")
-        (tmp_path / "large.bin").write_bytes(bytes(6_000_000))
         await expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+        yield page, line
+        await context.close()
+
+
+def content_of(served: Service, owner: Account, project: Project) -> bytes:
+    """What the one file of the project holds."""
+    found = served.get(f"/api/files?where={json.dumps({'project': project.id})}", owner)
+    (file,) = found.json()["_items"]
+    return served.get(file["link"]).content
+
+
+async def test_a_connection_that_is_lost_for_long_costs_a_click_and_no_byte(
+    served: Service,
+    browser: Browser,
+    owner: Account,
+    project: Project,
+    tmp_path: Path,
+) -> None:
+    content = os.urandom(6_000_000)
+    (tmp_path / "large.bin").write_bytes(content)
+    async with beyond_a_line(served, browser, owner, project) as (page, line):
         line.holds_after = line.passed + 3_000_000
         await page.evaluate(DROP, dropped(tmp_path / "large.bin"))
         tray = page.get_by_role("region", name="Uploads")
         await expect(tray).to_contain_text(re.compile(r"[1-9][\d.]* MB / 6"))
         line.cut()
-        await expect(tray).to_contain_text("The connection was lost")
+        await expect(tray).to_contain_text("The connection was lost", timeout=60_000)
         line.mend()
+        before = line.passed
         await button(page, "Retry large.bin").click()
         await expect(tray).to_contain_text("1 file uploaded")
         await expect(tile(page, "large.bin")).to_have_count(1)
-        await context.close()
+        assert line.passed - before < 3_500_000
+        assert await asyncio.to_thread(content_of, served, owner, project) == content
+
+
+async def test_a_connection_that_is_lost_for_a_moment_costs_nothing(
+    served: Service,
+    browser: Browser,
+    owner: Account,
+    project: Project,
+    tmp_path: Path,
+) -> None:
+    content = os.urandom(6_000_000)
+    (tmp_path / "large.bin").write_bytes(content)
+    async with beyond_a_line(served, browser, owner, project) as (page, line):
+        line.holds_after = line.passed + 3_000_000
+        await page.evaluate(DROP, dropped(tmp_path / "large.bin"))
+        tray = page.get_by_role("region", name="Uploads")
+        await expect(tray).to_contain_text(re.compile(r"[1-9][\d.]* MB / 6"))
+        line.cut()
+        line.mend()
+        await expect(tray).to_contain_text("1 file uploaded")
+        assert await asyncio.to_thread(content_of, served, owner, project) == content
+
+
+async def test_a_page_that_was_closed_goes_on_when_the_file_is_dropped_again(
+    served: Service,
+    browser: Browser,
+    owner: Account,
+    project: Project,
+    tmp_path: Path,
+) -> None:
+    content = os.urandom(6_000_000)
+    (tmp_path / "large.bin").write_bytes(content)
+    async with beyond_a_line(served, browser, owner, project) as (page, line):
+        line.holds_after = line.passed + 4_000_000
+        page.on("dialog", lambda dialog: asyncio.create_task(dialog.accept()))
+        await page.evaluate(DROP, dropped(tmp_path / "large.bin"))
+        tray = page.get_by_role("region", name="Uploads")
+        await expect(tray).to_contain_text(re.compile(r"[1-9][\d.]* MB / 6"))
+        url = page.url
+        await page.goto("about:blank")
+        line.cut()
+        line.mend()
+        await page.goto(url)
+        await expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+        before = line.passed
+        await page.evaluate(DROP, dropped(tmp_path / "large.bin"))
+        await expect(tray).to_contain_text("1 file uploaded")
+        assert line.passed - before < 3_500_000
+        assert await asyncio.to_thread(content_of, served, owner, project) == content
 
 
 async def test_an_upload_is_paused_gone_on_with_and_cancelled(
-    context: BrowserContext, owner: Account, project: Project, enter: Enter, tmp_path: Path
+    served: Service,
+    context: BrowserContext,
+    owner: Account,
+    project: Project,
+    enter: Enter,
+    tmp_path: Path,
 ) -> None:
     page = await enter(owner, f"/p/{project.id}")
     network = await context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
     await network.send("Network.enable")
     await network.send("Network.emulateNetworkConditions", slow)
+    content = os.urandom(3_000_000)
     for name in ("kept.bin", "dropped.bin"):
-        (tmp_path / name).write_bytes(bytes(1_500_000))
+        (tmp_path / name).write_bytes(content)
     await expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
     await page.evaluate(DROP, dropped(tmp_path / "kept.bin", tmp_path / "dropped.bin"))
     tray = page.get_by_role("region", name="Uploads")
+    kept = tray.get_by_role("listitem").filter(has_text="kept.bin")
+    await expect(kept).to_contain_text(re.compile(r"[1-9][\d.]* [kK]B / 3"))
     await button(page, "Pause kept.bin").click()
-    await expect(tray).to_contain_text("Paused")
+    await expect(kept).to_contain_text("Paused")
     await button(page, "Cancel dropped.bin").click()
     await expect(tray).not_to_contain_text("dropped.bin")
     await network.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
-    await button(page, "Start kept.bin again").click()
+    await button(page, "Go on with kept.bin").click()
     await expect(tray).to_contain_text("1 file uploaded")
     await expect(tile(page, "kept.bin")).to_have_count(1)
     await expect(tile(page, "dropped.bin")).to_have_count(0)
+    assert await asyncio.to_thread(content_of, served, owner, project) == content
 
 
 async def test_what_may_not_be_uploaded_is_told_before_the_first_byte(
@@ -425,7 +504,7 @@ async def test_what_may_not_be_uploaded_is_told_before_the_first_byte(
     await expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
     await page.evaluate(DROP, dropped(tmp_path / "large.bin"))
     await expect(page.get_by_text("You may not add files to")).to_be_visible()
-    assert not [path for method, path in watched.asked if "/stream/" in path and method == "POST"]
+    assert not [path for method, path in watched.asked if "/uploads/" in path and method == "POST"]
 
 
 async def test_ten_thousand_files_are_as_light_as_ten(

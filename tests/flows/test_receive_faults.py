@@ -23,6 +23,7 @@ from cella.catalog.tables import blobs, files
 from cella.clock import SystemClock
 from cella.db import Database, Tx
 from cella.errors import BadRequest, CellaError, StoreFull, StoreUnavailable, TooLarge
+from cella.flows.arrivals import Arrivals
 from cella.flows.config import FlowsConfig
 from cella.flows.intents import Intents
 from cella.flows.receive import Receive
@@ -31,6 +32,7 @@ from cella.jobs.bell import Bell
 from cella.jobs.tables import jobs
 from cella.model import METHODS, Actor, File, Permissions, Project, User
 from cella.scratch import Scratch
+from cella.slots import Slots
 from cella.store.checked import CheckedStore
 from cella.store.contract import Store
 from cella.store.disk import DiskStore
@@ -85,13 +87,13 @@ class House:
         return Receive(
             db=db,
             stores={"local": store},
-            backend="local",
+            arrivals=Arrivals(
+                backend="local", clock=SystemClock(), access=AccessConfig(), attempts=5
+            ),
             intents=intents,
             bell=Bell(),
-            clock=SystemClock(),
             config=FlowsConfig(),
-            access=AccessConfig(),
-            attempts=5,
+            slots=Slots(8, "uploads"),
         )
 
     async def upload(self, faults: Faults, body: bytes = BODY, limit: str = "admin") -> File:
@@ -106,7 +108,7 @@ class House:
     ) -> File:
         """One upload of a file without a project, which tells its name in the end."""
         receive = self.receive(faults)
-        permit = receive.admit_own(Actor(user=self.user), None)
+        permit = await receive.admit(Actor(user=self.user), None, None)
         return await receive.store(
             permit, "blob", "application/octet-stream", chunks(BODY), named=named
         )

@@ -193,7 +193,7 @@ export const t = {
     processing: "Processing",
     ready: "Ready",
     pause: (name: string) => `Pause ${name}`,
-    resume: (name: string) => `Start ${name} again`,
+    resume: (name: string) => `Go on with ${name}`,
     cancel: (name: string) => `Cancel ${name}`,
     retry: (name: string) => `Retry ${name}`,
     show: (name: string) => `Show ${name}`,

@@ -41,8 +41,10 @@ export interface Given {
 /** What sends: see sender.ts, which is fetched with the first upload. */
 export interface Sender {
   add(id: string, given: Given, project: string): void;
+  pause(id: string): void;
+  /** Go on where it was, also after it has failed. */
+  resume(id: string): void;
   remove(id: string): void;
-  retry(id: string): void;
 }
 
 const LOOK_AGAIN = 1500;
@@ -101,23 +103,17 @@ export async function add(files: Given[], project: string | null): Promise<void>
   }
 }
 
-/** Stop sending; a plain upload cannot go on in the middle, so it begins anew when resumed. */
+/** Stop sending; what has come stays on the server. */
 export async function pause(id: string): Promise<void> {
-  update(id, { state: "paused", sent: 0, rate: 0 });
-  (await theSender()).remove(id);
+  update(id, { state: "paused", rate: 0 });
+  (await theSender()).pause(id);
 }
 
+/** Go on where it was paused, or where it failed. */
 export async function resume(id: string): Promise<void> {
-  const upload = find(id);
-  const from = given.get(id);
-  if (!upload || !from) return;
-  update(id, { state: "waiting", sent: 0, why: "" });
-  (await theSender()).add(id, from, upload.project);
-}
-
-export async function retry(id: string): Promise<void> {
-  update(id, { state: "waiting", sent: 0, why: "" });
-  (await theSender()).retry(id);
+  rates.delete(id);
+  update(id, { state: "waiting", rate: 0, why: "" });
+  (await theSender()).resume(id);
 }
 
 export async function cancel(id: string): Promise<void> {
@@ -160,7 +156,7 @@ function stored(id: string, fileId: string): void {
 
 function failed(id: string, why: string): void {
   rates.delete(id);
-  update(id, { state: "failed", sent: 0, rate: 0, why });
+  update(id, { state: "failed", rate: 0, why });
 }
 
 function find(id: string): Upload | undefined {

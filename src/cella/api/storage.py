@@ -75,7 +75,7 @@ async def store(request: Request) -> Response:
     digits, blanks, dots and underscores are kept; a path in the address means nothing.
     """
     service = services(request)
-    permit = service.receive.admit_own(await actor_of(request), _least_of_form(request))
+    permit = await service.receive.admit(await actor_of(request), None, _least_of_form(request))
     with service.receive.slot(permit):
         part = await _open_form(request, service, "data", _NAME)
         file = await service.receive.store(

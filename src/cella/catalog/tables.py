@@ -14,6 +14,9 @@ of them, and `claimed` when it did.
 
 `sessions` are those of browsers; one that was begun with a token ends when `token_id` does.
 
+`uploads` are files on their way, of which `pieces` are there already: blobs without a file, each of
+which becomes one with the others, or the file's own where it is the whole of it.
+
 `links` keeps links of a file that are slow to sign, or that others read from the database:
 `variations` is a JSON object of them by `file_path`, and all of them work until `expires`.
 
@@ -246,6 +249,36 @@ blobs = Table(
     Column("key", _TEXT, primary_key=True),
     Column("file_id", _ID, ForeignKey("files.id"), nullable=False, index=True),
     Column("size", by_code_point(String(16)), nullable=False),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("created", BigInteger, nullable=False),
+    Column("user_id", _ID, ForeignKey("users.id"), nullable=False),
+    Column("project", _ID, ForeignKey("projects.id"), nullable=False),
+    Column("filename", _TEXT, nullable=False),
+    Column("declared_type", _TEXT),
+    Column("length", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("backend", _TEXT, nullable=False),
+    Column("state", by_code_point(String(16)), nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("file_id", _ID),
+    Column("reason", _TEXT),
+    Index("ix_uploads_user_id", "user_id", "state"),
+    Index("ix_uploads_expires", "expires", "id"),
+)
+
+pieces = Table(
+    "pieces",
+    metadata,
+    Column("key", _TEXT, primary_key=True),
+    Column("upload_id", _ID, ForeignKey("uploads.id"), nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Index("ix_pieces_upload_id", "upload_id", "start", unique=True),
 )
 
 links = Table(

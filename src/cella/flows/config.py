@@ -44,11 +44,23 @@ Its subject is the file's id; its payload has the `backend`, the `keys`, and as 
 attempts at variations begin with, empty where that is not known.
 """
 
-ZENCODER_CANCEL = "zencoder_cancel"
-"""The kind of job that has Zencoder end a job; its payload has the `job_id`."""
+JOIN = "join"
+"""The kind of job that makes one blob of an upload's pieces, or drops them where nobody wants it.
+
+Its subject is the upload's id.
+"""
+
+DROP_UPLOADS = "drop_uploads"
+"""The kind of the periodic job that drops uploads which nobody has gone on with."""
+
+COMPLETE_KEPT = 86400
+"""Seconds for which an upload that is complete can still be asked what file it has become."""
 
 GONE_MEANWHILE = "The file was deleted."
 """Why an encoder elsewhere was told to stop with a file that had not settled."""
+
+AT_ONCE = 5
+"""The priority of `JOIN`: somebody waits for the file itself."""
 
 PREVIEWS_FIRST = 10
 """The priority of `PROCESS`: people wait for previews."""
@@ -71,16 +83,19 @@ class FlowsConfig(msgspec.Struct, kw_only=True, frozen=True):
 
     `upload_wait`: how long an upload's answer waits for its previews. `upload_stall`: an upload
     that brings less than `upload_stall_bytes` in this time is given up. `upload_slots`: how
-    many uploads one process takes in at once. `download_stall`: a download of which the client
-    takes nothing in this time is given up. `discard_grace`: how long a deleted file's bytes are
-    kept. `event_streams`: how many clients of one process may follow files at once, each for
-    `event_seconds` at most.
+    many uploads one process takes in at once. `upload_keep`: how long an upload in pieces waits
+    for its next one. `uploads_unfinished`: how many of these one user may have. `download_stall`:
+    a download of which the client takes nothing in this time is given up. `discard_grace`: how
+    long a deleted file's bytes are kept. `event_streams`: how many clients of one process may
+    follow files at once, each for `event_seconds` at most.
     """
 
     upload_wait: Seconds = 10.0
     upload_stall: SomeSeconds = 60.0
     upload_stall_bytes: Count = 16 << 10
     upload_slots: Count = 64
+    upload_keep: SomeSeconds = 7 * 24 * 3600.0
+    uploads_unfinished: Count = 1000
     download_stall: SomeSeconds = 300.0
     discard_grace: Seconds = 7 * 24 * 3600.0
     event_streams: Count = 256

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 
-from cella.catalog import files
-from cella.db import Database
+from cella.catalog import files, uploads
+from cella.db import Database, Tx
 from cella.errors import CellaError, StoreFull
 from cella.scratch import Scratch
 from cella.store.contract import Store
@@ -67,5 +67,9 @@ class Intents:
     async def _reconcile(self, backend: str, key: str) -> None:
         if backend not in self._stores:
             raise CellaError(f"The backend {backend} is not configured.")
-        if not await self._db.read(lambda tx: files.known_keys(tx, [key])):
+        if not await self._db.read(lambda tx: _is_known(tx, key)):
             await self._stores[backend].delete(key)
+
+
+def _is_known(tx: Tx, key: str) -> bool:
+    return bool(files.known_keys(tx, [key]) or uploads.known_keys(tx, [key]))

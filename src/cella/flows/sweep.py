@@ -29,7 +29,7 @@ from typing import IO, Literal
 import msgspec
 
 from cella.aio import together
-from cella.catalog import checkpoints, holdings, quarantine
+from cella.catalog import checkpoints, holdings, quarantine, uploads
 from cella.catalog.holdings import Holding
 from cella.catalog.quarantine import Suspect
 from cella.clock import Clock
@@ -88,7 +88,8 @@ class Swept(msgspec.Struct, kw_only=True):
     """What one sweep of a backend came to. Counts are of blobs unless they say something else.
 
     `rows` are known to the catalogue, `blobs` are in the store. `young` ones have no row yet and
-    may be about to get one, those that are `busy` belong to a file that is being processed.
+    may be about to get one, those that are `busy` belong to a file that is being processed, or are
+    pieces of an upload.
     `loose` are strays and copies that are in no quarantine. Of what is `unfinished`, as much was
     `dropped`; the rest is this machine's, and the next start removes it. `doubt` says why nothing
     was to be changed, empty where nothing speaks against it. `findings` are the first ten thousand.
@@ -575,11 +576,12 @@ def _count(report: Swept, blob: Stat) -> None:
 def _facts(
     backend: str, names: Sequence[str], tx: Tx
 ) -> tuple[dict[str, Holding], set[str], dict[str, Suspect]]:
-    """The rows of these keys, the roots of files that are being processed, and the quarantine."""
+    """The rows of these keys, the roots of what is being worked on, and the quarantine."""
     roots = {keys.root(key) for key in names} - {""}
+    pieces = {keys.root(key) for key in uploads.known_keys(tx, names)}
     return (
         holdings.by_keys(tx, names),
-        holdings.busy_roots(tx, roots),
+        holdings.busy_roots(tx, roots) | pieces,
         quarantine.by_keys(tx, backend, names),
     )
 

@@ -27,8 +27,10 @@ _STATUS: dict[type[errors.CellaError], int] = {
     errors.TooSlow: 408,
     errors.Conflict: 409,
     errors.PreconditionFailed: 412,
+    errors.UnsupportedVersion: 412,
     errors.TooLarge: 413,
     errors.UnsupportedCoding: 415,
+    errors.UnsupportedType: 415,
     errors.RangeNotSatisfiable: 416,
     errors.InvalidDocument: 422,
     errors.InvalidDocuments: 422,
@@ -75,6 +77,8 @@ def answer(error: Exception) -> Response:
         headers["Content-Range"] = unsatisfied_range(error.length)
     if isinstance(error, errors.UnsupportedCoding):
         headers["Accept-Encoding"] = "identity"
+    if isinstance(error, errors.UnsupportedVersion):
+        headers["Tus-Version"] = error.spoken
     if isinstance(error, errors.TooSlow):
         # RFC 9110, section 15.5.9: else who sends a byte now and then holds on to it for good.
         headers["Connection"] = "close"

@@ -13,6 +13,7 @@ from cella.flows.change import Change
 from cella.flows.config import FlowsConfig
 from cella.flows.discard import Discard
 from cella.flows.federate import Federate
+from cella.flows.gather import Gather
 from cella.flows.health import Health
 from cella.flows.login import Login
 from cella.flows.look import Look
@@ -52,6 +53,7 @@ class Services(NamedTuple):
     sessions: Sessions
     accounts: Accounts
     receive: Receive
+    gather: Gather
     look: Look
     browse: Browse
     change: Change

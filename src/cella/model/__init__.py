@@ -11,6 +11,7 @@ from cella.model.identity import Identity
 from cella.model.media import Hdr, Media
 from cella.model.people import ANONYMOUS, Actor, Token, User
 from cella.model.project import METHODS, Grant, Group, Permissions, Project
+from cella.model.upload import Piece, Upload, UploadState
 
 __all__ = [
     "ANONYMOUS",
@@ -24,10 +25,13 @@ __all__ = [
     "Identity",
     "Media",
     "Permissions",
+    "Piece",
     "Processing",
     "ProcessingStatus",
     "Project",
     "Token",
+    "Upload",
+    "UploadState",
     "User",
     "Variation",
 ]

@@ -13,7 +13,6 @@ import {
   isOpen,
   pause,
   resume,
-  retry,
   type Upload,
   uploads,
 } from "../uploads.ts";
@@ -120,7 +119,7 @@ function Item({ upload: told }: { upload: Upload }) {
           icon="retry"
           iconOnly
           kind="quiet"
-          onClick={() => void retry(id)}
+          onClick={() => void resume(id)}
         />
       )}
       {upload.file && (
@@ -158,5 +157,6 @@ function said(upload: Upload): string {
     return t.processing(progress, step);
   }
   if (state === "ready") return why ? `${t.status.failed}: ${why}` : t.upload.ready;
-  return `${t.upload[state]} · ${bytes(size)}`;
+  const come = state === "paused" && sent > 0 ? `${bytes(sent)} / ` : "";
+  return `${t.upload[state]} · ${come}${bytes(size)}`;
 }

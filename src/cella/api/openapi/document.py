@@ -18,10 +18,11 @@ from cella.api.openapi import (
     projects,
     reading,
     session,
+    uploads,
 )
 from cella.api.openapi.errors import ERROR, RESPONSES, bodiless, failure
 from cella.api.openapi.headers import HEADERS, of_all
-from cella.api.openapi.methods import head_of, options_of
+from cella.api.openapi.methods import head_of, joined, options_of
 from cella.api.openapi.parts import parameter, ref
 from cella.api.openapi.storage import DOWNLOAD
 from cella.links.urls import ROUTE
@@ -46,6 +47,7 @@ with 400, and with 431 where the headers have more than 64 KiB.
 SCHEMAS: dict[str, Any] = {
     **reading.SCHEMAS,
     **files.SCHEMAS,
+    **uploads.SCHEMAS,
     **projects.SCHEMAS,
     **people.SCHEMAS,
     **blender_id.SCHEMAS,
@@ -121,7 +123,8 @@ def _complete(document: dict[str, Any]) -> None:
     for path, item in paths.items():
         if "get" in item:
             item["head"] = head_of(item["get"])
-        item["options"] = options_of(path, item)
+        preflight = options_of(path, item)
+        item["options"] = joined(item["options"], preflight) if "options" in item else preflight
         for operation in item.values():
             _add_to_all(path, operation)
         item["parameters"] = [ref("parameters", "X-Request-ID")]

@@ -77,7 +77,9 @@ _SORTS = {
         "The etag is not the current one: read the document again.",
         {
             "precondition_failed": "The document was changed since it was read: the etags do not "
-            "match. Read it again, then repeat the change."
+            "match. Read it again, then repeat the change.",
+            "unsupported_version": "Send the header Tus-Resumable: 1.0.0, which is what is spoken "
+            "here.",
         },
     ),
     413: _Sort(
@@ -87,8 +89,12 @@ _SORTS = {
     ),
     415: _Sort(
         "UnsupportedCoding",
-        "The body has a Content-Encoding.",
-        {"unsupported_coding": "Send the body as it is, without a Content-Encoding."},
+        "The body has a Content-Encoding, or another Content-Type than is needed.",
+        {
+            "unsupported_coding": "Send the body as it is, without a Content-Encoding.",
+            "unsupported_type": "Send the bytes with the Content-Type "
+            "application/offset+octet-stream.",
+        },
         ("Accept-Encoding",),
     ),
     416: _Sort(

@@ -63,6 +63,26 @@ HEADERS = {
         "When it last changed.", A_DATE, schema={"type": "string", "pattern": " GMT$"}
     ),
     "Location": _header("Where the new document is.", f"/api/files/{A_FILE}"),
+    "Tus-Resumable": _header(
+        "The version of tus that is spoken.", "1.0.0", schema={"const": "1.0.0"}
+    ),
+    "Tus-Version": _header("All of them.", "1.0.0", schema={"const": "1.0.0"}),
+    "Tus-Extension": _header(
+        "What of tus there is besides its core.",
+        "creation,creation-with-upload,expiration,termination",
+    ),
+    "Tus-Max-Size": _header("Bytes that a file has at most.", 1 << 50, schema=COUNT),
+    "Upload-Offset": _header("How many bytes have come.", 40960, schema=COUNT),
+    "Upload-Length": _header("How many bytes there are to come.", 61368, schema=COUNT),
+    "Upload-Expires": _header(
+        "When the upload is dropped.", A_DATE, schema={"type": "string", "pattern": " GMT$"}
+    ),
+    "Cella-State": _header(
+        "What has become of the upload.",
+        "complete",
+        schema={"enum": ["receiving", "storing", "complete", "failed"]},
+    ),
+    "Cella-File": _header("The id of the file that the upload has become.", A_FILE),
     "X-Total-Count": _header("How many there are on all pages.", 4112, schema=COUNT),
     "Preference-Applied": _header(
         "Where the request has `Prefer: respond-async`.",

@@ -67,6 +67,21 @@ def options_of(path: str, item: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def joined(own: Mapping[str, Any], preflight: Mapping[str, Any]) -> dict[str, Any]:
+    """The operation OPTIONS where an address has one of its own, which no preflight gets."""
+    return {
+        **preflight,
+        "summary": own["summary"],
+        "description": f"{own['description']} {preflight['description']}",
+        "parameters": [*own["parameters"], *preflight["parameters"][-len(_PREFLIGHT) :]],
+        "responses": {**preflight["responses"], **_with_allowed(own["responses"])},
+    }
+
+
+def _with_allowed(answers: Mapping[str, Any]) -> dict[str, Any]:
+    return {status: with_headers(answer, *_ALLOWED) for status, answer in answers.items()}
+
+
 def _any(name: str) -> dict[str, Any]:
     return parameter("path", name, "Means nothing here.", "any")
 

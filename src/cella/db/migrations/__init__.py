@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from cella.db.engine import Database
 
-NEWEST = "0010"
+NEWEST = "0011"
 """The newest revision that this version of Cella knows."""
 
 _HEAD = "head"
