@@ -16,6 +16,9 @@ PAGE_FROM := $(shell find web -type f -not -path '*/node_modules/*')
 CODE := $(wildcard src tests benchmarks)
 PYTEST := $(PYTHON) -m pytest
 
+# Images for containers like to set it, and then every process that a test starts compiles Cella anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help serve test web drills lint types imports check bench torture access lock clean
 
