@@ -261,6 +261,10 @@ def running(
             "database_search_seconds": PATIENCE,
         }
         settled = config.load({}, folder=folder, overrides=defaults | settings)
+        catalogue = settled.data / "cella.sqlite"
+        if not settled.database.url and not catalogue.exists():
+            catalogue.parent.mkdir(parents=True, exist_ok=True)
+            catalogue.write_bytes(databases.empty_sqlite())
         clouds = Clouds(gcs=settled.gcs, s3=settled.s3, azure=settled.azure)
         backend, stores = open_stores(settled.store, clouds, settled.data / "blobs")
         assembly = Assembly(settled, clock, store or stores[backend])
