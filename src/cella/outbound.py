@@ -14,8 +14,10 @@ only global unicast is left; IPv4 inside of it (RFC 4291, 3056 and 6052) is judg
 import asyncio
 import re
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
+from functools import cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -123,6 +125,12 @@ class _Question(NamedTuple):
         )
 
 
+@cache
+def _usual_trust() -> ssl.SSLContext:
+    """What trusts the usual certificates alone, which take 20 milliseconds to read."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 async def resolve_host(host: str, port: int) -> Sequence[str]:
     """The addresses of a host, as the machine's own resolver tells them."""
     loop = asyncio.get_running_loop()
@@ -140,8 +148,9 @@ class Outbound:
 
     def open(self) -> None:
         """Get ready; raises `BadConfig` where `ca_file` holds no certificates."""
-        context = httpx.create_ssl_context(trust_env=False)
+        context = _usual_trust()
         if self._ca_file:
+            context = httpx.create_ssl_context(trust_env=False)
             try:
                 context.load_verify_locations(self._ca_file)
             except OSError:

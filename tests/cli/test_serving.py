@@ -43,7 +43,10 @@ def test_the_token_is_shown_on_the_first_start_only(tmp_path: Path) -> None:
     with serving(tmp_path) as third:
         assert third.start.token is None
         header = {"Authorization": f"Bearer {token}"}
-        assert httpx.get(f"{third.start.url}/api/users/me", headers=header).status_code == 200
+        assert (
+            httpx.get(f"{third.start.url}/api/users/me", headers=header, verify=False).status_code
+            == 200
+        )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -108,7 +111,9 @@ def test_links_lead_to_the_port_that_was_free(tmp_path: Path) -> None:
     with serving(tmp_path, CELLA_EMBEDDED_WORKER="false") as server:
         file_id = server.cella("upload", server.start.project, __file__).stdout.strip()
         header = {"Authorization": f"Bearer {server.start.token}"}
-        document = httpx.get(f"{server.start.url}/api/files/{file_id}", headers=header).json()
+        document = httpx.get(
+            f"{server.start.url}/api/files/{file_id}", headers=header, verify=False
+        ).json()
         assert document["link"].startswith(server.start.url + "/")
 
 
@@ -117,9 +122,9 @@ def test_a_worker_beside_the_server_makes_the_previews(tmp_path: Path) -> None:
     with serving(tmp_path, CELLA_EMBEDDED_WORKER="false") as server:
         upload = server.cella("upload", server.start.project, "photo.png")
         url = f"{server.start.url}/api/files/{upload.stdout.strip()}"
-        assert httpx.get(url).json()["status"] == "queued_for_processing"
+        assert httpx.get(url, verify=False).json()["status"] == "queued_for_processing"
         with running(tmp_path, "worker") as worker:
-            wait_until(lambda: httpx.get(url).json()["status"] == "complete")
+            wait_until(lambda: httpx.get(url, verify=False).json()["status"] == "complete")
             worker.send_signal(signal.SIGINT)
             assert worker.wait(servers.PATIENCE) == 0
     said = (tmp_path / "stderr").read_text()
