@@ -288,7 +288,7 @@ def packages(path: Path) -> set[str]:
 @cache
 def commands() -> dict[str, set[str]]:
     """The options of each command, by the words that start it; but for `--help`."""
-    return dict(below(typer.main.get_command(cli.app), "cella"))
+    return dict(below(typer.main.get_command(cli.application()), "cella"))
 
 
 def below(group: object, words: str) -> Iterator[tuple[str, set[str]]]:

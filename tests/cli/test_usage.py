@@ -53,6 +53,22 @@ def test_bad_usage(arguments: list[str], tmp_path: Path, here: Cella) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "spared"),
+    [("upload", "cella.assembly"), ("ls", "sqlalchemy"), ("user", "cella.asgi")],
+)
+def test_a_command_does_not_wait_for_what_it_does_without(command: str, spared: str) -> None:
+    script = (
+        "import sys; from cella import cli;"
+        f"cli.run([{command!r}, '--help']); print({spared!r} in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert f" cella {command} " in told
+    assert told.endswith("\nFalse\n")
+
+
 def test_a_memory_store_is_not_for_several_processes(tmp_path: Path, here: Cella) -> None:
     for arguments in (["serve", "--workers", "2"], ["worker"]):
         done = here(*arguments, folder=tmp_path, CELLA_STORE_URL="memory://")

@@ -6,86 +6,86 @@ Ctrl-C.
 """
 
 import sys
-from importlib import metadata
+from collections.abc import Sequence
+from importlib import import_module, metadata
 from typing import Annotated
 
 import typer
 
-from cella.cli import (
-    admin,
-    doctor,
-    importing,
-    jobs,
-    links,
-    move,
-    output,
-    restore,
-    serve,
-    transfer,
-    upkeep,
-    worker,
-)
+from cella.cli import output
 from cella.errors import BadConfig, CellaError
 
 _FAILED = 1
 _BAD_USAGE = 2
 
-app = typer.Typer(
-    name="cella",
-    help="A media-asset store. Try `cella serve`, then `cella upload PROJECT FILE…`.",
-    epilog="Settings come from cella.toml and CELLA_… variables; `cella doctor` lists them.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-_users = typer.Typer(help="Users; works on the data directory or database itself.")
-_tokens = typer.Typer(help="Tokens; works on the data directory or database itself.")
-_jobs = typer.Typer(help="Background work; works on the data directory or database itself.")
-_links = typer.Typer(help="Kept links; works on the data directory or database itself.")
-_projects = typer.Typer(help="Projects; works on the data directory or database itself.")
-_imports = typer.Typer(help="Other servers' data; works on the data directory or database itself.")
-_files = typer.Typer(help="Files; works on the data directory, database and stores themselves.")
-
-app.command("serve")(serve.serve)
-app.command("worker")(worker.work)
-app.command("doctor")(doctor.doctor)
-app.add_typer(_users, name="user")
-_users.command("add")(admin.add_user)
-_users.command("ls")(admin.list_users)
-_users.command("password")(admin.set_password)
-_users.command("disable")(admin.disable_user)
-_users.command("enable")(admin.enable_user)
-app.add_typer(_tokens, name="token")
-_tokens.command("new")(admin.new_token)
-_tokens.command("ls")(admin.list_tokens)
-_tokens.command("revoke")(admin.revoke_tokens)
-app.add_typer(_projects, name="project")
-_projects.command("new")(admin.new_project)
-app.add_typer(_jobs, name="jobs")
-_jobs.command("ls")(jobs.list_jobs)
-_jobs.command("show")(jobs.show_job)
-_jobs.command("retry")(jobs.retry_jobs)
-_jobs.command("cancel")(jobs.cancel_jobs)
-app.add_typer(_imports, name="import")
-_imports.command("pillar")(importing.import_pillar)
-app.command("sweep")(upkeep.sweep)
-app.command("verify")(upkeep.verify)
-app.add_typer(_links, name="links")
-_links.command("refresh")(links.refresh)
-_links.command("expire")(links.expire)
-app.add_typer(_files, name="files")
-_files.command("move")(move.move_files)
-app.command("restore")(restore.restore)
-app.command("upload")(transfer.upload)
-app.command("ls")(transfer.list_files)
-app.command("get")(transfer.get)
-app.command("rm")(transfer.remove)
-
-for group in (_users, _tokens, _projects, _jobs, _imports, _links, _files):
-    group.callback()(lambda: None)
+_COMMANDS = {
+    "serve": "serve.serve",
+    "worker": "worker.work",
+    "doctor": "doctor.doctor",
+    "user add": "admin.add_user",
+    "user ls": "admin.list_users",
+    "user password": "admin.set_password",
+    "user disable": "admin.disable_user",
+    "user enable": "admin.enable_user",
+    "token new": "admin.new_token",
+    "token ls": "admin.list_tokens",
+    "token revoke": "admin.revoke_tokens",
+    "project new": "admin.new_project",
+    "jobs ls": "jobs.list_jobs",
+    "jobs show": "jobs.show_job",
+    "jobs retry": "jobs.retry_jobs",
+    "jobs cancel": "jobs.cancel_jobs",
+    "import pillar": "importing.import_pillar",
+    "sweep": "upkeep.sweep",
+    "verify": "upkeep.verify",
+    "links refresh": "links.refresh",
+    "links expire": "links.expire",
+    "files move": "move.move_files",
+    "restore": "restore.restore",
+    "upload": "transfer.upload",
+    "ls": "transfer.list_files",
+    "get": "transfer.get",
+    "rm": "transfer.remove",
+}
+_GROUPS = {
+    "user": "Users; works on the data directory or database itself.",
+    "token": "Tokens; works on the data directory or database itself.",
+    "project": "Projects; works on the data directory or database itself.",
+    "jobs": "Background work; works on the data directory or database itself.",
+    "import": "Other servers' data; works on the data directory or database itself.",
+    "links": "Kept links; works on the data directory or database itself.",
+    "files": "Files; works on the data directory, database and stores themselves.",
+}
 
 
-@app.callback(invoke_without_command=True)
+def application(arguments: Sequence[str] = ()) -> typer.Typer:
+    """All commands, or those alone that begin as `arguments` do, where there are any.
+
+    What a server is made of takes a second to import, and most commands are not the server.
+    """
+    app = typer.Typer(
+        name="cella",
+        help="A media-asset store. Try `cella serve`, then `cella upload PROJECT FILE…`.",
+        epilog="Settings come from cella.toml and CELLA_… variables; `cella doctor` lists them.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    groups: dict[str, typer.Typer] = {}
+    wanted = [words for words in _COMMANDS if words.split()[:1] == list(arguments[:1])]
+    for words in wanted or _COMMANDS:
+        group, _, name = words.rpartition(" ")
+        if group and group not in groups:
+            groups[group] = typer.Typer(help=_GROUPS[group])
+            groups[group].callback()(lambda: None)
+            app.add_typer(groups[group], name=group)
+        module, _, function = _COMMANDS[words].partition(".")
+        command = getattr(import_module(f"cella.cli.{module}"), function)
+        groups.get(group, app).command(name)(command)
+    return app
+
+
 def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -107,7 +107,7 @@ def run(arguments: list[str]) -> int:
     """Run one command; the exit code."""
     output.prepare()
     try:
-        code = app(arguments, prog_name="cella", standalone_mode=False)
+        code = application(arguments)(arguments, prog_name="cella", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         output.complain(error.format_message())
