@@ -38,7 +38,7 @@ def test_full_disk(small_disk: Path) -> None:
     stream = f"{server.url}/api/storage/stream/{founded.project.id}"
     server.start()
     try:
-        with httpx.Client(headers=headers, timeout=60) as client:
+        with httpx.Client(headers=headers, timeout=60, verify=False) as client:
             kept = client.put(f"{stream}/kept.bin", content=b"kept")
             assert kept.status_code == 201
             used = _used(small_disk)

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.support.databases import sqlite
 from tests.support.faults import FailingDatabase
+from tests.support.providers import until
 from tests.support.stores import FACTORIES, body, read
 from tests.support.yard import HERE, NOW, THERE, Yard
 
@@ -87,6 +88,7 @@ async def moved(
     delete_source: bool = False,
     speller: Speller = LOCAL,
     batch: int = 200,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> list[Outcome]:
     """One run; what became of each file."""
     outcomes: list[Outcome] = []
@@ -95,7 +97,7 @@ async def moved(
         target,
         delete_source=delete_source,
         told=outcomes.append,
-        advance=lambda _: None,
+        advance=advance,
     )
     return outcomes
 
@@ -533,8 +535,10 @@ async def test_what_is_swept_away_while_the_rest_is_copied_is_missed(yard: Yard)
     first, *_, last = sorted(await yard.keys(THERE))
     await yard.stores[THERE].delete(last)
     stalled = Faults(1, only="put", mode="stall")
-    moving = asyncio.create_task(moved(yard, faults=stalled))
+    found: list[int] = []
+    moving = asyncio.create_task(moved(yard, faults=stalled, advance=found.append))
     await stalled.stalled.wait()
+    await until(lambda: len(found) == 2)
     await yard.stores[THERE].delete(first)
     stalled.release()
     assert states(await moving) == {"busy": 1}
