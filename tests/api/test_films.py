@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from PIL import Image
 from tests.api.test_events import following
-from tests.media.films import film, run
+from tests.media.films import again, film, run
 from tests.support.servers import descendants, wait_until
 from tests.support.service import Account, Service, Start
 
@@ -43,10 +43,10 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A film of which encoding takes a while."""
-    path = tmp_path_factory.mktemp("films") / "long.mkv"
-    moving = "testsrc2=size=1920x1080:rate=30:duration=20"
-    run("-f", "lavfi", "-i", moving, "-c:v", "mpeg4", "-q:v", "30", str(path))
-    return path.read_bytes()
+    folder = tmp_path_factory.mktemp("films")
+    moving = "testsrc2=size=1920x1080:rate=30:duration=2"
+    run("-f", "lavfi", "-i", moving, "-c:v", "mpeg4", "-q:v", "30", str(folder / "two.mkv"))
+    return again(folder / "two.mkv", folder / "long.mkv", 10).read_bytes()
 
 
 def send(

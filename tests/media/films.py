@@ -53,6 +53,12 @@ def run(*arguments: str, feed: bytes = b"") -> None:
     subprocess.run(words, input=feed, check=True)
 
 
+def again(source: Path, path: Path, times: int) -> Path:
+    """The same film so many times on end: it takes as long to encode, but not to make."""
+    run("-stream_loop", str(times - 1), "-i", str(source), "-c", "copy", str(path))
+    return path
+
+
 def numbers(path: Path, **options: str) -> list[int]:
     """The numbers of all frames, in the order in which they are displayed."""
     return [number for number, _ in timed(path, **options)]

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from PIL import Image
-from tests.media.films import PROGRAMS, film, number_in, run
+from tests.media.films import PROGRAMS, again, film, number_in, run
 
 from cella.errors import CannotDecode, DecoderCrashed, OverLimit, StoreFull
 from cella.media.config import EncodingConfig
@@ -380,7 +380,9 @@ async def test_what_is_no_film_is_not_encoded(
 @pytest.fixture(scope="module")
 def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film that takes some seconds to encode."""
-    return colourful(tmp_path_factory.mktemp("long") / "film.mkv", "1280x720", *FAST, seconds=20)
+    folder = tmp_path_factory.mktemp("long")
+    part = colourful(folder / "part.mkv", "1280x720", *FAST, seconds=2)
+    return again(part, folder / "film.mkv", 10)
 
 
 @pytest.mark.parametrize(
