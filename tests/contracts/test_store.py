@@ -75,7 +75,7 @@ def is_far(request: pytest.FixtureRequest) -> bool:
     return request.node.callspec.params["store"] in ALL_CLOUDS
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def content() -> bytes:
     """Five blocks and a byte that are not all alike."""
     return random.Random(1).randbytes(5 * BLOCK + 1)
@@ -154,35 +154,35 @@ async def test_head_tells_length_and_time(store: Store) -> None:
     assert before - 2 <= found.modified <= time.time() + 2
 
 
-@pytest.mark.parametrize(
-    ("start", "stop"),
-    [
-        (0, None),
-        (0, 0),
-        (0, 1),
-        (1, 2),
-        (5, 5),
-        (7, 3),
-        (0, BLOCK),
-        (0, BLOCK + 1),
-        (BLOCK - 1, BLOCK + 1),
-        (BLOCK, None),
-        (BLOCK + 3, 3 * BLOCK + 4),
-        (2 * BLOCK, 4 * BLOCK),
-        (5 * BLOCK, None),
-        (5 * BLOCK, 5 * BLOCK + 1),
-        (5 * BLOCK, 9 * BLOCK),
-        (5 * BLOCK + 1, None),
-        (5 * BLOCK + 2, None),
-        (9 * BLOCK, 10 * BLOCK),
-        (1 << 80, None),
-        (3, 1 << 80),
-        (1 << 80, 1 << 81),
-    ],
-)
-async def test_ranges(store: Store, content: bytes, start: int, stop: int | None) -> None:
+RANGES: list[tuple[int, int | None]] = [
+    (0, None),
+    (0, 0),
+    (0, 1),
+    (1, 2),
+    (5, 5),
+    (7, 3),
+    (0, BLOCK),
+    (0, BLOCK + 1),
+    (BLOCK - 1, BLOCK + 1),
+    (BLOCK, None),
+    (BLOCK + 3, 3 * BLOCK + 4),
+    (2 * BLOCK, 4 * BLOCK),
+    (5 * BLOCK, None),
+    (5 * BLOCK, 5 * BLOCK + 1),
+    (5 * BLOCK, 9 * BLOCK),
+    (5 * BLOCK + 1, None),
+    (5 * BLOCK + 2, None),
+    (9 * BLOCK, 10 * BLOCK),
+    (1 << 80, None),
+    (3, 1 << 80),
+    (1 << 80, 1 << 81),
+]
+
+
+async def test_ranges(store: Store, content: bytes) -> None:
     await store.put(KEY, body(content))
-    assert await read(store, KEY, start, stop) == content[start:stop]
+    for start, stop in RANGES:
+        assert await read(store, KEY, start, stop) == content[start:stop], (start, stop)
 
 
 ANY_RANGE = given(st.binary(max_size=300), st.integers(0, 400), st.none() | st.integers(0, 400))
