@@ -389,6 +389,19 @@ def upload_raw(asked: Asked) -> str:
     return str(asked.send("PUT", path, content=b"bytes").status_code)
 
 
+def upload_in_pieces(asked: Asked) -> str:
+    assert asked.project is not None
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "5"}
+    path = f"/api/uploads/{asked.project.id}"
+    answer = asked.send("POST", path, headers=headers)
+    if answer.status_code == 201:
+        headers |= {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+        rest = asked.send("PATCH", answer.headers["location"], headers=headers, content=b"bytes")
+        assert rest.status_code == 204, rest.text
+        assert rest.headers["cella-state"] == "complete"
+    return str(answer.status_code)
+
+
 def post_document(asked: Asked) -> str:
     assert asked.project is not None
     body = {
@@ -552,6 +565,7 @@ WAYS = (
     Way("`POST /api/files/{id}/restore`", restore, reading_deleted, spends=True),
     Way("`POST /api/storage/stream/{project}`", upload_form, adding, needs_project=True),
     Way("`PUT /api/storage/stream/{project}/{name}`", upload_raw, adding, needs_project=True),
+    Way("`POST /api/uploads/{project}`", upload_in_pieces, adding, needs_project=True),
     Way("`POST /api/files`", post_document, posting, needs_project=True),
     Way(
         "`GET /api/projects/{id}`",

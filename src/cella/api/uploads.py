@@ -35,6 +35,7 @@ from cella.names import clean_filename
 _VERSION = "1.0.0"
 _EXTENSIONS = "creation,creation-with-upload,expiration,termination"
 _CONTENT = "application/offset+octet-stream"
+_UNKNOWN = "application/octet-stream"
 _MAX_METADATA = 8192
 _MAX_LENGTH = 1 << 50
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -105,7 +106,7 @@ async def begin_upload(request: Request) -> Response:
     length = _number(request, "upload-length")
     metadata = _metadata(request.headers.get("upload-metadata", ""))
     filename = metadata.get("filename") or metadata.get("name", "")
-    declared_type = metadata.get("filetype") or metadata.get("type")
+    declared_type = metadata.get("filetype") or metadata.get("type") or _UNKNOWN
     actor = await actor_of(request)
     upload = await service.gather.begin(
         actor, project_id, clean_filename(filename), declared_type, length

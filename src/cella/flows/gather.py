@@ -72,10 +72,11 @@ class Gather:
     ) -> Upload:
         """Begin an upload of `length` bytes, none of which has arrived.
 
-        Raises `Forbidden`, `BadRequest`, `NotFound`, `TooLarge`, and `TooManyRequests` where the
-        user has too many that are not finished.
+        Raises `Forbidden`, `NotFound`, `TooLarge`, `BadRequest` for a type that cannot be found out
+        too, and `TooManyRequests` where the user has too many that are not finished.
         """
         most = self._config.uploads_unfinished
+        types.decide_type(filename, declared_type, None)
 
         def work(tx: Tx) -> Upload:
             permit = self._arrivals.permit(tx, actor, project_id, length)
