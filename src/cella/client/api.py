@@ -1,9 +1,11 @@
 """The calls of the HTTP API that people make by hand: upload, list, download, delete."""
 
+import base64
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
@@ -11,12 +13,12 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx
 import msgspec
 
-from cella.client.problems import BadAnswer, Refused, plain_words, refusal
+from cella.client.problems import BadAnswer, Refused, Unreachable, plain_words, refusal
 from cella.errors import BadConfig, CellaError, Conflict, Corrupt, NotFound
 from cella.ids import is_id
 
 Progress = Callable[[int], None]
-"""Told of bytes that have gone by since it was told last."""
+"""Told of bytes that have gone by since it was told last; less than 0 where some go once more."""
 
 BLOCK = 1 << 20
 """Bytes that are read, sent and written at a time."""
@@ -25,6 +27,13 @@ _PAGE = 250
 _PATIENCE = httpx.Timeout(120.0, connect=10.0)
 _TRIES = 5
 _PRECONDITION_FAILED = 412
+_SMALL = 16 << 20
+_TUS = {"Tus-Resumable": "1.0.0"}
+_PAUSES = (0.5, 1, 2, 4, 8, 15, 30)
+_COMES_BACK = (400, 408, 409, 500, 502, 503, 504)
+"""Statuses after which an upload may go on: 400 says that the connection broke off."""
+
+_LOOK_AGAIN = 0.5
 
 T = TypeVar("T")
 
@@ -46,6 +55,10 @@ class _Project(msgspec.Struct, frozen=True):
     id: str = msgspec.field(name="_id")
     name: str
     url: str
+
+
+class _Upload(msgspec.Struct, frozen=True):
+    reason: str = "The upload was ended."
 
 
 class _Uploaded(msgspec.Struct, frozen=True):
@@ -90,12 +103,15 @@ class Client:
     def upload(self, project_id: str, path: Path, progress: Progress) -> str:
         """Send a file as it is now and return the new file's id.
 
-        Answers when the file is durable; its previews are made afterwards. Raises `Refused`,
-        `Unreachable`, and OSError where the file cannot be read.
+        Answers when the file is durable; its previews are made afterwards. A large file goes in
+        pieces: where the connection breaks off it goes on, for about a minute without any
+        progress. Raises `Refused`, `Unreachable`, and OSError where the file cannot be read.
         """
-        name = quote(path.name.encode(errors="surrogateescape"), safe="")
         with path.open("rb") as source:
             length = os.fstat(source.fileno()).st_size
+            if length > _SMALL:
+                return _Pieces(self._send, project_id, source, length, progress).send(path.name)
+            name = quote(path.name.encode(errors="surrogateescape"), safe="")
             response = self._send(
                 "PUT",
                 f"/api/storage/stream/{quote(project_id, safe='')}/{name}",
@@ -194,6 +210,85 @@ class Client:
             raise BadAnswer(
                 f"What answers at {self._url} is no Cella server; check CELLA_URL."
             ) from None
+
+
+class _Pieces:
+    """A file that is sent in pieces, as tus 1.0.0 has it, from wherever the server is."""
+
+    def __init__(
+        self,
+        send: Callable[..., httpx.Response],
+        project_id: str,
+        source: BinaryIO,
+        length: int,
+        progress: Progress,
+    ) -> None:
+        self._send = send
+        self._begin_at = f"/api/uploads/{quote(project_id, safe='')}"
+        self._source = source
+        self._length = length
+        self._progress = progress
+        self._told = 0
+
+    def send(self, name: str) -> str:
+        """Send it under this name; the id of the file."""
+        encoded = base64.b64encode(name.encode(errors="replace")).decode()
+        described = {"Upload-Length": str(self._length), "Upload-Metadata": f"filename {encoded}"}
+        begun = self._send("POST", self._begin_at, headers=_TUS | described)
+        at = begun.headers.get("location", "")
+        if not at.startswith("/"):
+            raise BadAnswer("The server does not say where the pieces are to go.")
+        try:
+            answer = self._send_all(at)
+            while (state := answer.headers.get("cella-state")) == "storing":
+                time.sleep(_LOOK_AGAIN)
+                answer = self._send("HEAD", at, headers=_TUS)
+            if state != "complete":
+                told = msgspec.json.decode(self._send("GET", at).content, type=_Upload)
+                raise Refused(told.reason, 422)
+        except KeyboardInterrupt:
+            with suppress(CellaError):
+                self._send("DELETE", at, headers=_TUS)
+            raise
+        return str(answer.headers.get("cella-file", ""))
+
+    def _send_all(self, at: str) -> httpx.Response:
+        offset, failures = 0, 0
+        while True:
+            try:
+                if failures:
+                    now = self._send("HEAD", at, headers=_TUS)
+                    came = int(now.headers.get("upload-offset", "0"))
+                    failures = 0 if came > offset else failures
+                    offset = came
+                    if offset == self._length:
+                        return now
+                return self._send_from(at, offset)
+            except (Unreachable, Refused) as error:
+                is_over = isinstance(error, Refused) and error.status not in _COMES_BACK
+                if is_over or failures == len(_PAUSES):
+                    raise
+            time.sleep(_PAUSES[failures])
+            failures += 1
+
+    def _send_from(self, at: str, offset: int) -> httpx.Response:
+        self._count(offset - self._told)
+        self._source.seek(offset)
+        return self._send(
+            "PATCH",
+            at,
+            content=_blocks(self._source, self._length - offset, self._count),
+            headers={
+                **_TUS,
+                "Content-Type": "application/offset+octet-stream",
+                "Content-Length": str(self._length - offset),
+                "Upload-Offset": str(offset),
+            },
+        )
+
+    def _count(self, sent: int) -> None:
+        self._told += sent
+        self._progress(sent)
 
 
 @contextmanager
