@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from tests.catalog.documents import NOW, a_group, a_user
 from tests.support.databases import address, opened
 
-from cella.catalog import attempts, people, projects, user_listing
+from cella.catalog import attempts, people, projects, sessions, user_listing
 from cella.catalog.attempts import Budget
+from cella.catalog.sessions import Session
 from cella.catalog.tables import attempts as attempts_table
 from cella.catalog.user_listing import UserPage, UserQuery
 from cella.db import Database, Tx
@@ -364,3 +365,28 @@ async def test_attempts_at_once_are_counted_one_by_one(
         counted = partial(count, now=NOW + begin)
         outcomes = await asyncio.gather(*(db.write(counted) for db in [database, *others] * 8))
         assert sorted(outcomes) == [False] * 15 + [True] * 25
+
+
+def test_a_user_has_a_bounded_number_of_sessions(database: Database) -> None:
+    ada, bob = add(database, username="ada"), add(database, username="bob")
+
+    def sign_in(tx: Tx, user: User, at: int) -> None:
+        sessions.make_room(tx, user.id, at)
+        session = Session(user=user.id, token=None, created=at, expires=at + 1000)
+        sessions.add(tx, session, f"{user.username} {at}")
+
+    def work(tx: Tx) -> None:
+        sign_in(tx, bob, NOW)
+        for number in range(sessions.MOST + 5):
+            sign_in(tx, ada, NOW + number)
+
+    database.write_now(work)
+
+    def current(name: str, at: int) -> bool:
+        return database.read_now(lambda tx: sessions.holder(tx, f"{name} {at}", at)) is not None
+
+    states = [current("ada", NOW + number) for number in range(sessions.MOST + 5)]
+    assert states == [False] * 5 + [True] * sessions.MOST
+    assert current("bob", NOW)
+    database.write_now(lambda tx: sign_in(tx, ada, NOW + 5000))
+    assert not current("ada", NOW + sessions.MOST)

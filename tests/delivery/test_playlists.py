@@ -17,6 +17,9 @@ CUES = "WEBVTT\n\n00:00.000 --> 00:01.000\nsprites-1.jpg#xywh=0,0,160,90\n"
 MEDIA = b"some media, not really"
 
 
+ROTTEN = b"#EXTM3U\n\xff\xfe\x00 is no text\n"
+
+
 class Film(NamedTuple):
     """A file with a playlist, a list of cues, and what these name."""
 
@@ -44,6 +47,7 @@ def film(service: Service) -> Film:
     root = document["name"].partition(".")[0]
     contents = {
         ("720p", "m3u8", "application/vnd.apple.mpegurl"): PLAYLIST.encode(),
+        ("360p", "m3u8", "application/vnd.apple.mpegurl"): ROTTEN,
         ("720p", "m4s", "video/iso.segment"): MEDIA,
         ("sprites", "vtt", "text/vtt"): CUES.encode(),
         ("sprites-1", "jpg", "image/jpeg"): b"a picture",
@@ -80,6 +84,11 @@ def test_names_become_links_that_work_and_end_with_their_own(film: Film) -> None
     assert film.service.get(named[0]).content == MEDIA
     expires = re.compile(r"expires=(\d+)")
     assert expires.findall(named[0]) == expires.findall(link)
+
+
+def test_what_has_rotten_is_handed_on_as_it_is(film: Film) -> None:
+    answer = film.service.get(film.link("360p", "m3u8"))
+    assert (answer.status_code, answer.content) == (200, ROTTEN)
 
 
 def test_cues_lead_to_their_pictures(film: Film) -> None:

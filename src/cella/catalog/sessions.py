@@ -6,6 +6,9 @@ import sqlalchemy as sa
 from cella.catalog.tables import sessions, tokens
 from cella.db import Tx
 
+MOST = 100
+"""Sessions that one user has at once; who signs in once more ends the oldest."""
+
 _CURRENT = (
     sa.select(sessions.c.user_id)
     .outerjoin(tokens, tokens.c.id == sessions.c.token_id)
@@ -23,6 +26,18 @@ _TOKEN = sa.select(tokens.c.id, tokens.c.user_id).where(
     tokens.c.hash == sa.bindparam("hashed"),
     tokens.c.subclient == "",
     tokens.c.expires.is_(None) | (tokens.c.expires > sa.bindparam("now")),
+)
+
+
+_NEWEST = (
+    sa.select(sessions.c.hash)
+    .where(sessions.c.user_id == sa.bindparam("of"))
+    .order_by(sessions.c.created.desc(), sessions.c.hash)
+    .limit(MOST - 1)
+)
+_MAKE_ROOM = sessions.delete().where(
+    sessions.c.user_id == sa.bindparam("of"),
+    (sessions.c.expires <= sa.bindparam("now")) | sessions.c.hash.not_in(_NEWEST),
 )
 
 
@@ -75,8 +90,6 @@ def remove_all(tx: Tx, user_id: str) -> None:
     tx.execute(sessions.delete().where(sessions.c.user_id == user_id))
 
 
-def drop_expired(tx: Tx, user_id: str, now: float) -> None:
-    """Drop those of the user's sessions that are over."""
-    tx.execute(
-        sessions.delete().where(sessions.c.user_id == user_id, sessions.c.expires <= int(now))
-    )
+def make_room(tx: Tx, user_id: str, now: float) -> None:
+    """Drop those of the user's sessions that are over, and the oldest where there are many."""
+    tx.execute(_MAKE_ROOM, {"of": user_id, "now": int(now)})

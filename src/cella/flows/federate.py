@@ -153,7 +153,7 @@ class Federate:
         user = identities.settle(tx, identity, now).user
         if user.disabled:
             raise Forbidden("This user is disabled.")
-        sessions.drop_expired(tx, user.id, now)
+        sessions.make_room(tx, user.id, now)
         expires = now + int(self._config.session_days * _DAY)
         kept = Session(user=user.id, token=None, created=now, expires=expires)
         sessions.add(tx, kept, session_hash(self._token_key, secret))

@@ -125,7 +125,7 @@ class Login:
 
     def _keep_session(self, tx: Tx, user: User, secret: str) -> None:
         now = int(self._clock.now())
-        sessions.drop_expired(tx, user.id, now)
+        sessions.make_room(tx, user.id, now)
         expires = now + int(self._config.session_days * _DAY)
         kept = Session(user=user.id, token=None, created=now, expires=expires)
         sessions.add(tx, kept, session_hash(self._token_key, secret))

@@ -115,14 +115,16 @@ class Serve:
     async def spell(self, blob: Blob) -> bytes:
         """The whole of a blob that has `names`, with links in their place."""
         async with aclosing(self.read(blob, 0, blob.length)) as blocks:
-            text = b"".join([block async for block in blocks]).decode()
+            # What has rotten away is handed on as it is.
+            text = b"".join([block async for block in blocks]).decode(errors="surrogateescape")
         parts = {keys.part_of_variation(each.name): each for each in blob.names}
         bare = "|".join(re.escape(part) for part in sorted(parts, key=len, reverse=True))
         pattern = re.compile(rf"(?<![\w./-])(?:{bare})(?![\w.-])")
         named = dict.fromkeys(pattern.findall(text))
         links = await self._spelled(blob, [parts[part] for part in named])
         spelled = dict(zip(named, links, strict=True))
-        return pattern.sub(lambda found: spelled[found[0]], text).encode()
+        spelt = pattern.sub(lambda found: spelled[found[0]], text)
+        return spelt.encode(errors="surrogateescape")
 
     async def _spelled(self, blob: Blob, named: Sequence[Linked]) -> list[str]:
         if blob.window is None or not named:

@@ -50,16 +50,22 @@ class Sessions:
         """
         secret = new_token()
 
-        def work(tx: Tx) -> None:
-            now = int(self._clock.now())
-            found = sessions.begun_with(tx, token_hash(self._token_key, token), now)
-            user = None if found is None else people.get_user(tx, found[1])
-            if found is None or user is None or user.disabled:
+        def check(tx: Tx) -> tuple[str, str]:
+            found = sessions.begun_with(tx, hashed, self._clock.now())
+            if found is None or people.get_user(tx, found[1]).disabled:
                 raise Forbidden("This is no token that is valid here.")
-            sessions.drop_expired(tx, user.id, now)
-            kept = Session(user=user.id, token=found[0], created=now, expires=now + self.seconds)
+            return found
+
+        def work(tx: Tx) -> None:
+            token_id, user_id = check(tx)
+            now = int(self._clock.now())
+            sessions.make_room(tx, user_id, now)
+            kept = Session(user=user_id, token=token_id, created=now, expires=now + self.seconds)
             sessions.add(tx, kept, session_hash(self._token_key, secret))
 
+        hashed = token_hash(self._token_key, token)
+        # Anybody may try: what comes to nothing is not to keep those waiting who write.
+        await self._db.read(check)
         await self._db.write(work)
         return secret
 
