@@ -5,6 +5,7 @@ It speaks just enough HTTP/1.1 over one kept-alive connection and sends files wi
 
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,8 +43,12 @@ class Connection:
 
     def put(self, path: str, body: Path | bytes, headers: str = "") -> Answer:
         """PUT a file or some bytes."""
+        return self.send("PUT", path, body, headers)
+
+    def send(self, method: str, path: str, body: Path | bytes, headers: str = "") -> Answer:
+        """A request with a file or some bytes as its body."""
         size = len(body) if isinstance(body, bytes) else body.stat().st_size
-        self._send_head("PUT", path, f"{headers}Content-Length: {size}\r\n")
+        self._send_head(method, path, f"{headers}Content-Length: {size}\r\n")
         self._send_body(body)
         return self._receive()
 
@@ -106,6 +111,19 @@ def send_form(connection: Connection, path: str, body: Path | bytes) -> Answer:
     """Upload a file by a form, and have it answered with 201."""
     name = body.name if isinstance(body, Path) else "small.bin"
     return expect(connection.post_form(path, body, name), 201)
+
+
+def send_in_pieces(connection: Connection, project: str, body: Path) -> str:
+    """Upload a file by tus, in one request of which the server makes pieces; the file's id."""
+    tus = "Tus-Resumable: 1.0.0\r\n"
+    length = f"Upload-Length: {body.stat().st_size}\r\n"
+    begun = expect(connection.send("POST", f"/api/uploads/{project}", b"", tus + length), 201)
+    path = f"/api/uploads/{project}/{document_in(begun)['_id']}"
+    kind = "Content-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\n"
+    expect(connection.send("PATCH", path, body, tus + kind), 204)
+    while (told := document_in(connection.get(path)))["state"] == "storing":
+        time.sleep(0.01)
+    return str(told["file"])
 
 
 def id_of(answer: Answer) -> str:

@@ -19,7 +19,15 @@ import sqlalchemy as sa
 from PIL import Image
 from tests.media.make import photograph
 
-from benchmarks.client import Answer, Connection, document_in, expect, id_of, send_form
+from benchmarks.client import (
+    Answer,
+    Connection,
+    document_in,
+    expect,
+    id_of,
+    send_form,
+    send_in_pieces,
+)
 from benchmarks.report import Result, alternate, timed
 from benchmarks.service import Peak, Service, cella, nginx
 from cella.catalog import files
@@ -53,10 +61,7 @@ _QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEV
 
 def large_files(folder: Path) -> Iterator[Result]:
     """1 GiB in by a form and out by a link, against nginx's PUT and GET of the same file."""
-    source = folder / "source.bin"
-    with source.open("wb") as file, Path("/dev/urandom").open("rb") as chance:
-        for _ in range(_GIB >> 20):
-            file.write(chance.read(1 << 20))
+    source = _gibibyte(folder)
     with cella(folder / "cella") as ours, nginx(folder / "nginx") as theirs, Peak(ours.pid) as peak:
         links: list[str] = []
 
@@ -93,6 +98,44 @@ def large_files(folder: Path) -> Iterator[Result]:
             f"{peak.whole / (1 << 20):.0f} MiB with its decoder process",
         )
         yield from _downloads(ours, theirs, links[-1])
+
+
+def pieces(folder: Path) -> Iterator[Result]:
+    """1 GiB that comes in pieces and is made one file, against the same by a form."""
+    source = _gibibyte(folder)
+    with cella(folder / "cella") as ours, Peak(ours.pid) as peak:
+
+        def sent(send: Callable[[Connection], str]) -> float:
+            connection = Connection(ours.port, ours.token)
+            ids: list[str] = []
+            seconds = timed(lambda: ids.append(send(connection)))
+            _wait_for_md5(connection, ids[0])
+            connection.close()
+            return seconds
+
+        path = f"/api/storage/stream/{ours.project}"
+        a, b = alternate(
+            _ROUNDS,
+            lambda: sent(lambda connection: send_in_pieces(connection, ours.project, source)),
+            lambda: sent(lambda connection: id_of(send_form(connection, path, source))),
+        )
+        yield Result(
+            "1 GiB upload in pieces, until the file is there / by form",
+            a / b,
+            "×",
+            2.5,
+            True,
+            f"{a:.2f} s and {b:.2f} s, medians of {_ROUNDS}; "
+            f"server memory at most {peak.main / (1 << 20):.0f} MiB",
+        )
+
+
+def _gibibyte(folder: Path) -> Path:
+    source = folder / "source.bin"
+    with source.open("wb") as file, Path("/dev/urandom").open("rb") as chance:
+        for _ in range(_GIB >> 20):
+            file.write(chance.read(1 << 20))
+    return source
 
 
 def _downloads(ours: Service, theirs: Service, file_id: str) -> Iterator[Result]:
@@ -302,6 +345,7 @@ def _command(service: Service, name: str) -> None:
 
 MEASURES: dict[str, Callable[[Path], Iterator[Result]]] = {
     "large": large_files,
+    "pieces": pieces,
     "previews": previews,
     "lists": lists,
     "small": small_files,
