@@ -260,7 +260,12 @@ class Assembly:
                 access=config.access,
                 attempts=config.jobs.max_attempts,
             ),
-            members=Members(db=db, clock=clock),
+            members=Members(
+                db=db,
+                token_key=config.service.auth_token_hmac_key,
+                clock=clock,
+                login=config.login,
+            ),
             serve=Serve(
                 db=db,
                 stores=self.stores,

@@ -458,6 +458,13 @@ def add_member(asked: Asked) -> str:
     return str(asked.send("POST", "/api/p/users", json=body).status_code)
 
 
+def add_named_member(asked: Asked) -> str:
+    assert asked.project is not None
+    stranger = asked.service.account()
+    body = {"project_id": asked.project.id, "user": stranger.username, "action": "add"}
+    return str(asked.send("POST", "/api/p/users", json=body).status_code)
+
+
 def patch_project(asked: Asked) -> str:
     assert asked.project is not None
     headers = {"If-Match": "*"}
@@ -584,6 +591,7 @@ WAYS = (
     Way("`GET /api/p/{project}/{node_type}`", node_type, of_node_type, needs_project=True),
     Way("`GET /api/p/users`", members, of_members, needs_project=True),
     Way("`POST /api/p/users`", add_member, of_adding_members, needs_project=True),
+    Way("`POST /api/p/users`, by name", add_named_member, of_adding_members, needs_project=True),
     Way(
         "`PATCH /api/projects/{id}`",
         patch_project,

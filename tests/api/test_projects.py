@@ -1101,6 +1101,56 @@ def test_members_come_and_go(service: Service) -> None:
     assert document(service, owner, project["_id"]) == project
 
 
+def named(service: Service, by: Account, project: dict[str, Any], name: object) -> httpx.Response:
+    """Add a member by name or address, as the page does."""
+    sent = {"project_id": project["_id"], "user": name, "action": "add"}
+    return service.request("POST", "/api/p/users", by, json=sent)
+
+
+def test_members_are_added_by_exact_name_or_address(service: Service) -> None:
+    owner, ada, grace = service.account("subscriber"), service.account(), service.account()
+    project = found(service, owner)
+    answer = named(service, owner, project, f" {ada.username} ")
+    assert (answer.status_code, answer.json()["_id"]) == (200, ada.id)
+    answer = named(service, owner, project, f"{grace.username.upper()}@studio.example")
+    assert (answer.status_code, answer.json()["_id"]) == (200, grace.id)
+    assert member_ids(service, owner, project) == [owner.id, ada.id, grace.id]
+    assert named(service, owner, project, 7).status_code == 400
+    sent = {"project_id": project["_id"], "user": ada.username, "action": "remove"}
+    assert service.request("POST", "/api/p/users", owner, json=sent).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["", "user", "a\0b", "%@studio.example", "x" * 3000, "€@€"])
+def test_a_part_of_a_name_finds_nobody(service: Service, name: str) -> None:
+    owner = service.account("subscriber")
+    assert named(service, owner, found(service, owner), name).status_code == 404
+
+
+def test_who_is_disabled_is_not_found_and_an_address_of_two_is_told(service: Service) -> None:
+    owner, gone = service.account("subscriber"), service.account()
+    project = found(service, owner)
+    service.disable(gone)
+    assert named(service, owner, project, gone.username).status_code == 404
+    for each in "ab":
+        twin = f"twin.{each}.{project['_id']}"
+        service.assembly.administer.add_user(twin, f"{project['_id']}@twins.example", ())
+    assert named(service, owner, project, f"{project['_id']}@twins.example").status_code == 409
+
+
+def test_guessing_names_of_users_ends(service: Service) -> None:
+    owner, ada = service.account("subscriber"), service.account()
+    project, other = found(service, owner), found(service, service.account("subscriber"))
+    assert {named(service, owner, project, ada.username).status_code for _ in range(12)} == {200}
+    refused = {named(service, owner, other, "guess").status_code for _ in range(12)}
+    assert refused == {403}
+    statuses = [named(service, owner, project, f"guess{each}").status_code for each in range(11)]
+    assert statuses == [404] * 10 + [429]
+    answer = named(service, owner, project, ada.username)
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 300
+    assert manage(service, owner, project, ada.id, "add").status_code == 200
+
+
 def test_whoever_joins_or_leaves_has_another_document(service: Service) -> None:
     owner, guest = service.account("subscriber"), service.account()
     project, seen = found(service, owner), set()

@@ -35,6 +35,12 @@ def is_proof(key: str, secret: str, told: str) -> bool:
     return hmac.compare_digest(session_proof(key, secret).encode(), told.encode())
 
 
+def attempt_key(key: str, kind: str, by: str) -> str:
+    """What attempts of a kind are counted under: an HMAC, which tells nothing of whose they are."""
+    text = f"{kind}\0{by}".encode("utf-8", "surrogatepass")
+    return hmac.digest(key.encode(), text, hashlib.sha256).hex()
+
+
 def seal(key: str, purpose: str, content: bytes) -> str:
     """What a browser is given to keep: it can be read there, and not changed."""
     encoded = base64.urlsafe_b64encode(content).decode().rstrip("=")

@@ -56,17 +56,22 @@ async def get_members(request: Request) -> Response:
 
 @router.post("/api/p/users", **POST_MEMBER)
 async def post_member(request: Request) -> Response:
-    """Add a user to the project's own group, or remove one; twice is as good as once."""
+    """Add a user to the project's own group, or remove one; twice is as good as once.
+
+    Who is added may be named by `user`, the user name or the address, in the place of `user_id`.
+    """
     service = services(request)
     service.members.admit(await actor_of(request))
     sent = await _read_object(request)
     actor = await actor_of(request)
-    project_id, user_id = _id(sent, "project_id"), _id(sent, "user_id")
-    match sent.get("action"):
-        case "add":
-            member = await service.members.add(actor, project_id, user_id)
-        case "remove":
-            member = await service.members.remove(actor, project_id, user_id)
+    project_id = _id(sent, "project_id")
+    match sent:
+        case {"action": "add", "user": str(name)} if "user_id" not in sent:
+            member = await service.members.add_named(actor, project_id, name)
+        case {"action": "add"}:
+            member = await service.members.add(actor, project_id, _id(sent, "user_id"))
+        case {"action": "remove"}:
+            member = await service.members.remove(actor, project_id, _id(sent, "user_id"))
         case _:
             raise BadRequest('`action` must be "add" or "remove".')
     return json_answer(member_document(member, status="OK"))

@@ -4,7 +4,6 @@ What belongs to a sign-in that is under way is kept by the browser alone, sealed
 can end it, and nothing has to be swept up where nobody comes back.
 """
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from cella.access.networks import network_of
-from cella.access.tokens import new_token, seal, session_hash, unseal
+from cella.access.tokens import attempt_key, new_token, seal, session_hash, unseal
 from cella.catalog import attempts, identities, sessions
 from cella.catalog.attempts import Budget
 from cella.catalog.sessions import Session
@@ -159,6 +158,5 @@ class Federate:
         sessions.add(tx, kept, session_hash(self._token_key, secret))
 
     def _budget(self, network: str) -> Budget:
-        text = f"sign-in at the provider\0{network}".encode("utf-8", "surrogatepass")
-        key = hmac.digest(self._token_key.encode(), text, hashlib.sha256).hex()
+        key = attempt_key(self._token_key, "sign-in at the provider", network)
         return Budget(key, self._config.attempts * _PER_NETWORK, self._config.window)

@@ -97,6 +97,19 @@ SCHEMAS: dict[str, Schema] = {
         {"project_id": ID, "user_id": ID, "action": {"type": "string", "enum": ["add", "remove"]}},
         description="Who joins or leaves which project.",
     ),
+    "MemberNew": an_object(
+        {
+            "project_id": ID,
+            "user": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 128,
+                "description": "Exactly the user name, or the address, of who joins.",
+            },
+            "action": {"const": "add"},
+        },
+        description="Who joins which project, by name.",
+    ),
 }
 """Components."""
 
@@ -277,6 +290,7 @@ GET_MEMBERS = route(
     an_id("query", "project_id", "The project's id.", A_PROJECT),
     login=True,
 )
+_JOINING = {"project_id": A_PROJECT, "user_id": A_USER, "action": "add"}
 POST_MEMBER = route(
     "Add or remove a member",
     answers(
@@ -286,13 +300,14 @@ POST_MEMBER = route(
             )
         },
         *(status for status in _BODY_ERRORS if status != 422),
-        404,
+        *(404, 429),
     ),
-    body=sent(
-        "MemberChange",
-        SCHEMAS["MemberChange"],
-        add={"project_id": A_PROJECT, "user_id": A_USER, "action": "add"},
-    ),
+    body=as_json(
+        {"anyOf": [ref("schemas", "MemberChange"), ref("schemas", "MemberNew")]},
+        add=_JOINING,
+        named={"project_id": A_PROJECT, "user": "ada@studio.example", "action": "add"},
+    )
+    | as_form(SCHEMAS["MemberChange"], add=_JOINING),
     login=True,
 )
 GET_QUOTAS = route(
