@@ -46,6 +46,7 @@ def state_of(service: Service, job_id: str) -> str:
         ("POST", f"jobs/{NONE}/cancel"),
         ("POST", "links/refresh"),
         ("POST", "users"),
+        ("PUT", f"users/{NONE}/password"),
         ("GET", "tokens"),
         ("POST", "tokens"),
         ("DELETE", f"tokens/{NONE}"),

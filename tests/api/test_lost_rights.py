@@ -10,12 +10,15 @@ from tests.support.servers import wait_until
 from tests.support.service import Account, Service
 from tests.support.wire import Answer, Wire, connected
 
+from cella.access.passwords import Passwords
 from cella.model import Project
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\nsome text\r\n'
 UPLOADED = FORM % (b"file", b'; filename="a.txt"') + b"--x--\r\n"
 STORED = FORM % (b"name", b"") + FORM % (b"data", b'; filename="a.txt"') + b"--x--\r\n"
 DOCUMENT = {"name": "a", "filename": "a.txt", "content_type": "text/plain"}
+PASSWORD = "correct horse battery staple"
+HASHED = Passwords().hash(PASSWORD)
 CASES: list[tuple[str, str, bytes | dict[str, Any]]] = [
     ("POST", "/api/storage/stream/{project}", UPLOADED),
     ("PUT", "/api/storage/stream/{project}/a.txt", b"some text"),
@@ -28,6 +31,8 @@ CASES: list[tuple[str, str, bytes | dict[str, Any]]] = [
     ("PUT", "/api/projects/{project}", {"name": "New", "category": "film"}),
     ("POST", "/api/p/create", {"name": "New"}),
     ("POST", "/api/p/users", {"project_id": "{project}", "user_id": "{other}", "action": "add"}),
+    ("POST", "/api/p/users", {"project_id": "{project}", "user": "{email}", "action": "add"}),
+    ("POST", "/api/session/password", {"current": PASSWORD, "new": "another one"}),
     ("PATCH", "/api/users/{user}", {"full_name": "New"}),
     ("PUT", "/api/users/{user}", {"full_name": "New"}),
     ("POST", "/api/service/badger", {"action": "grant", "role": "demo", "user_email": "{email}"}),
@@ -67,6 +72,8 @@ def begun(service: Service) -> tuple[Account, Project, dict[str, str]]:
     """Somebody who may do it all, his project, and names of what there is."""
     user, other = service.account("subscriber", "service", "badger"), service.account()
     project = service.project(user)
+    administer = service.assembly.administer
+    administer.set_password(administer.user(user.username), HASHED)
     file = service.upload(user, project)
     service.wait_until_idle()
     email = f"{other.username}@studio.example"

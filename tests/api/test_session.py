@@ -238,6 +238,109 @@ def test_a_new_password_signs_browsers_out(
     assert browser.name is None
 
 
+NEW = "staple battery horse correct"
+
+
+def test_who_changes_the_own_password_stays_and_all_others_are_out(
+    browser: Browser, service: Service, ada: Account
+) -> None:
+    other = Browser(service)
+    for each in (browser, other):
+        assert each.sign_in(username=ada.username, password=PASSWORD).json()["has_password"]
+    answer = change_password(browser, PASSWORD, NEW)
+    assert (answer.status_code, answer.headers["cache-control"]) == (204, "no-store")
+    assert browser.name == ada.username
+    assert other.name is None
+    assert service.get("/api/users/me", ada).status_code == 200
+    assert other.sign_in(username=ada.username, password=PASSWORD).status_code == 403
+    assert other.sign_in(username=ada.username, password=NEW).status_code == 200
+    other.http.close()
+
+
+def change_password(browser: Browser, current: str, new: str) -> httpx.Response:
+    """Ask for another password."""
+    document = {"current": current, "new": new}
+    return browser.change("POST", "/api/session/password", json=document)
+
+
+def test_a_wrong_current_password_counts_as_a_failed_sign_in(
+    browser: Browser, ada: Account
+) -> None:
+    browser.sign_in(username=ada.username, password=PASSWORD)
+    refused = change_password(browser, "not this one", NEW)
+    assert refused.status_code == 403
+    assert refused.json()["_error"]["message"] == "The current password is wrong."
+    statuses = [change_password(browser, "not this one", NEW).status_code for _ in range(10)]
+    assert statuses == [403] * 9 + [429]
+    assert change_password(browser, PASSWORD, NEW).status_code == 429
+    assert browser.sign_in(username=ada.username, password=PASSWORD).status_code == 429
+
+
+@pytest.mark.parametrize("new", ["", "seven 7", "x" * 1025])
+def test_a_password_that_is_none_changes_nothing_and_counts_for_nothing(
+    browser: Browser, ada: Account, new: str
+) -> None:
+    browser.sign_in(username=ada.username, password=PASSWORD)
+    statuses = {change_password(browser, PASSWORD, new).status_code for _ in range(11)}
+    assert statuses == {400}
+    assert browser.sign_in(username=ada.username, password=PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("document", [{}, {"new": NEW}, {"current": PASSWORD, "new": 1}])
+def test_half_a_change_of_password_is_none(
+    browser: Browser, ada: Account, document: dict[str, Any]
+) -> None:
+    browser.sign_in(username=ada.username, password=PASSWORD)
+    answer = browser.change("POST", "/api/session/password", json=document)
+    assert answer.status_code == 400
+    assert "`current` and `new`" in answer.json()["_error"]["message"]
+
+
+def test_a_password_is_changed_with_proof_and_by_who_has_signed_in(
+    browser: Browser, ada: Account
+) -> None:
+    assert change_password(browser, PASSWORD, NEW).status_code == 403
+    browser.sign_in(username=ada.username, password=PASSWORD)
+    document = {"current": PASSWORD, "new": NEW}
+    refused = browser.http.post("/api/session/password", json=document)
+    assert refused.status_code == 403
+    assert refused.json()["_error"]["name"] == "csrf"
+    assert browser.sign_in(username=ada.username, password=PASSWORD).status_code == 200
+
+
+def test_who_has_no_password_gives_himself_none(browser: Browser, service: Service) -> None:
+    """A token that somebody found would else open the door for good."""
+    account = service.account("subscriber")
+    assert "has_password" not in browser.sign_in(token=account.token).json()
+    refused = change_password(browser, "", NEW)
+    assert refused.status_code == 409
+    assert browser.sign_in(username=account.username, password=NEW).status_code == 403
+
+
+def test_administrators_give_passwords(browser: Browser, service: Service, ada: Account) -> None:
+    admin = service.account("admin")
+    administrating = Browser(service)
+    administrating.sign_in(token=admin.token)
+    browser.sign_in(username=ada.username, password=PASSWORD)
+
+    def give(account: Account, password: object) -> int:
+        path = f"/api/admin/users/{account.id}/password"
+        return administrating.change("PUT", path, json={"password": password}).status_code
+
+    assert [give(ada, wrong) for wrong in ("short", "x" * 1025, 1, None)] == [400] * 4
+    assert browser.name == ada.username
+    assert give(ada, NEW) == 204
+    assert browser.name is None
+    assert browser.sign_in(username=ada.username, password=NEW).status_code == 200
+    assert give(admin, NEW) == 204
+    assert administrating.told()["has_password"] is True
+    nobody = administrating.change(
+        "PUT", f"/api/admin/users/{'0' * 24}/password", json={"password": NEW}
+    )
+    assert nobody.status_code == 404
+    administrating.http.close()
+
+
 def test_a_disabled_user_is_out_at_once(browser: Browser, service: Service, ada: Account) -> None:
     browser.sign_in(username=ada.username, password=PASSWORD)
     service.disable(ada)

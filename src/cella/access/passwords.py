@@ -29,14 +29,20 @@ class Passwords:
         self._nobodys = _hash_of_nothing(self._hasher)
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="cella-passwords")
 
-    def hash(self, password: str) -> str:
-        """What is kept of a new password. Blocking.
-
-        Raises `BadRequest` where it is shorter than `SHORTEST` or longer than `LONGEST`.
-        """
+    def judge(self, password: str) -> None:
+        """Raise `BadRequest` for one that is shorter than `SHORTEST` or longer than `LONGEST`."""
         if not SHORTEST <= len(password) <= LONGEST:
             raise BadRequest(f"A password has {SHORTEST} to {LONGEST} characters.")
+
+    def hash(self, password: str) -> str:
+        """What is kept of a new password. Blocking; raises as `judge` does."""
+        self.judge(password)
         return self._hasher.hash(_bytes(password))
+
+    async def hashed(self, password: str) -> str:
+        """As `hash`, for who must not be blocked."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self.hash, password)
 
     async def verify(self, kept: str | None, password: str) -> bool:
         """Whether it is the password that `kept` was made from.

@@ -24,6 +24,7 @@ from cella.api.openapi.admin import (
     REFRESH_LINKS,
     REMOVE_TOKEN,
     RETRY_JOB,
+    SET_PASSWORD,
 )
 from cella.catalog.people import Issued
 from cella.clock import http_date
@@ -32,7 +33,7 @@ from cella.flows.refresh import LINKS_REFRESH
 from cella.flows.sweep import Swept
 from cella.flows.verify import Verified
 from cella.http.bodies import read_object
-from cella.http.services import Services, actor_of, services
+from cella.http.services import Services, actor_of, services, session_of
 from cella.ids import is_id
 from cella.jobs.queue import Entry, Progress, State
 
@@ -180,6 +181,20 @@ async def add_user(request: Request) -> Response:
     )
     headers = {"Location": f"/api/users/{user.id}"}
     return json_answer(receipt(user), 201, {**headers, "ETag": f'"{user.etag}"'})
+
+
+@router.put("/api/admin/users/{user_id}/password", status_code=204, **SET_PASSWORD)
+async def set_password(request: Request) -> Response:
+    """Give a user a password; all browsers of the user are signed out, but this one."""
+    document = await _document(request)
+    given = _fitting(document, {"password": str}, required=("password",))
+    service = services(request)
+    known = await service.accounts.user(await actor_of(request), _id(request, "user_id"))
+    hashed = await asyncio.to_thread(service.hash_password, given["password"])
+    await asyncio.to_thread(
+        service.administer.set_password, known.user, hashed, secret=session_of(request)
+    )
+    return Response(status_code=204, headers=_NO_STORE)
 
 
 @router.head("/api/admin/tokens", include_in_schema=False)

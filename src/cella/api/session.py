@@ -13,7 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cella.api.answers import json_answer
-from cella.api.openapi.session import BEGIN_SESSION, END_SESSION, GET_SESSION
+from cella.api.openapi.session import (
+    BEGIN_SESSION,
+    CHANGE_PASSWORD,
+    END_SESSION,
+    GET_SESSION,
+)
 from cella.errors import BadRequest
 from cella.http.bodies import read_object
 from cella.http.clients import client_address
@@ -51,6 +56,7 @@ class SessionDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
     user: HolderDocument | None
     upload_limit: int | None
     csrf: str | None = None
+    has_password: bool = False
     sign_in: WaysDocument | None = None
 
 
@@ -100,6 +106,24 @@ async def end_session(request: Request) -> Response:
     return answer
 
 
+@router.post("/api/session/password", status_code=204, **CHANGE_PASSWORD)
+async def change_password(request: Request) -> Response:
+    """Give oneself another password, by the one that one has. All other browsers are signed out."""
+    service = services(request)
+    service.login.admit(await actor_of(request))
+    document = await read_object(
+        request, service.pacing.upload_stall, service.pacing.upload_stall_bytes
+    )
+    match document:
+        case {"current": str(current), "new": str(new)}:
+            address = client_address(request, service.proxies)
+            actor, secret = await actor_of(request), session_of(request)
+            await service.login.change_password(actor, current, new, address, secret)
+        case _:
+            raise BadRequest("Send the texts `current` and `new`.")
+    return Response(status_code=204, headers=NO_STORE)
+
+
 async def _told(service: Services, secret: str | None) -> Response:
     holder = None if secret is None else await service.sessions.holder(secret)
     ways = WaysDocument(oidc=OIDC) if service.federate.is_offered else None
@@ -110,6 +134,7 @@ async def _told(service: Services, secret: str | None) -> Response:
             user=_holder(holder.user),
             upload_limit=holder.upload_limit,
             csrf=holder.proof,
+            has_password=holder.has_password,
             sign_in=ways,
         )
     return json_answer(document, headers=NO_STORE)

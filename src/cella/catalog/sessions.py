@@ -85,9 +85,10 @@ def remove(tx: Tx, hashed: str) -> None:
     tx.execute(sessions.delete().where(sessions.c.hash == hashed))
 
 
-def remove_all(tx: Tx, user_id: str) -> None:
-    """End all sessions of a user."""
-    tx.execute(sessions.delete().where(sessions.c.user_id == user_id))
+def remove_all(tx: Tx, user_id: str, *, but: str | None = None) -> None:
+    """End all sessions of a user, but the one that is kept by this HMAC."""
+    ended = sessions.delete().where(sessions.c.user_id == user_id)
+    tx.execute(ended if but is None else ended.where(sessions.c.hash != but))
 
 
 def make_room(tx: Tx, user_id: str, now: float) -> None:

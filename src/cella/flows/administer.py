@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cella.access.accounts import LONGEST, is_email, is_plain, is_role, is_username
-from cella.access.tokens import new_token, token_hash
+from cella.access.tokens import new_token, session_hash, token_hash
 from cella.catalog import people, projects, sessions
 from cella.catalog.people import Issued
 from cella.clock import Clock
@@ -72,13 +72,17 @@ class Administer:
         """The user of that name; raises `NotFound`."""
         return self._db.read_now(lambda tx: _user(tx, username))
 
-    def set_password(self, user: User, hashed: str) -> None:
-        """Give the user a password by its hash; browsers that were signed in are signed out."""
+    def set_password(self, user: User, hashed: str, *, secret: str | None = None) -> None:
+        """Give the user a password by its hash; browsers that were signed in are signed out.
+
+        Not so the one whose session has this `secret`: who sets his own password goes on there.
+        """
+        kept = None if secret is None else session_hash(self._token_key, secret)
 
         def work(tx: Tx) -> None:
             people.get_user(tx, user.id, for_change=True)
             people.set_password(tx, user.id, hashed)
-            sessions.remove_all(tx, user.id)
+            sessions.remove_all(tx, user.id, but=kept)
 
         self._db.write_now(work)
 

@@ -1,28 +1,26 @@
-"""Login: a token or a session for a name and a password.
+"""Login: a token, a session or another password for a name and a password.
 
 Guessing is slow, because attempts are counted before the password is looked at: under the name,
 and under the network that they come from. The counts are in the database, so that all processes
 count together, and cannot be outrun by asking many times at once.
 """
 
-import hashlib
-import hmac
 from collections.abc import Callable
 from typing import NamedTuple
 
 from cella.access.accounts import is_username
 from cella.access.networks import network_of
 from cella.access.passwords import Passwords
-from cella.access.tokens import new_token, session_hash, token_hash
+from cella.access.tokens import attempt_key, new_token, session_hash, token_hash
 from cella.catalog import attempts, people, sessions
 from cella.catalog.attempts import Budget
 from cella.catalog.sessions import Session
 from cella.clock import Clock
 from cella.db import Database, Tx
-from cella.errors import Forbidden, TooManyRequests
+from cella.errors import Conflict, Forbidden, TooManyRequests
 from cella.flows.config import LoginConfig
 from cella.ids import new_id
-from cella.model import Token, User
+from cella.model import Actor, Token, User
 from cella.slots import Slots
 
 _DAY = 24 * 3600
@@ -38,7 +36,7 @@ class _Attempt(NamedTuple):
 
 
 class Login:
-    """Makes tokens and sessions for people who know their passwords."""
+    """Makes tokens and sessions for people who know their passwords, and changes those."""
 
     def __init__(
         self,
@@ -80,25 +78,67 @@ class Login:
         )
         return secret
 
-    async def _sign_in(
-        self, username: str, password: str, address: str, keep: Callable[[Tx, User], None]
+    def admit(self, actor: Actor) -> None:
+        """Raise `Forbidden` where the actor has not signed in."""
+        if actor.user is None:
+            raise Forbidden("Sign in first: this needs a valid token, or a session.")
+
+    async def change_password(
+        self, actor: Actor, current: str, new: str, address: str, secret: str | None
     ) -> None:
-        """Have the user, once known, get what `keep` keeps, in the same transaction."""
+        """Give the actor the password `new` in the place of `current`.
+
+        All browsers of the user are signed out but the one whose session has this `secret`; tokens
+        stay valid. A wrong `current` counts as a failed sign-in: else who finds an open browser
+        could guess on. Raises `BadRequest` where `new` is too short or too long, `Conflict` where
+        there is no password yet, which would outlast the token or the provider that let somebody
+        in, and what `token` raises.
+        """
+        self.admit(actor)
+        self._passwords.judge(new)
+        login = await self._db.read(lambda tx: _login(tx, actor))
+        if login.password is None:
+            raise Conflict("You have no password here. An administrator can give you one.")
+        kept = None if secret is None else session_hash(self._token_key, secret)
+
+        def keep(tx: Tx, user: User) -> None:
+            sessions.remove_all(tx, user.id, but=kept)
+
+        try:
+            await self._sign_in(login.user.username, current, address, keep, new)
+        except Forbidden:
+            raise Forbidden("The current password is wrong.") from None
+
+    async def _sign_in(
+        self,
+        username: str,
+        password: str,
+        address: str,
+        keep: Callable[[Tx, User], None],
+        new: str | None = None,
+    ) -> None:
+        """Have the user, once known, get what `keep` keeps, in the same transaction.
+
+        So it is with `new`, if that is to be the password from now on.
+        """
         network = network_of(address)
         attempt = self._attempt(username, network)
         with self._slots.held_by(network):
             kept = await self._db.write(lambda tx: self._begin(tx, attempt, username))
             if not await self._passwords.verify(kept, password) or kept is None:
                 raise Forbidden(_REFUSED)
-            renewed = await self._passwords.renewed(kept, password)
+            if new is None:
+                hashed = await self._passwords.renewed(kept, password)
+            else:
+                hashed = await self._passwords.hashed(new)
 
             def finish(tx: Tx) -> None:
                 user = _holder(tx, username, kept)
                 attempts.clear(tx, attempt.name.key)
                 attempts.take_back(tx, attempt.network.key)
                 keep(tx, user)
-                if renewed is not None:
-                    people.set_password(tx, user.id, renewed)
+                if hashed is not None:
+                    people.set_password(tx, user.id, hashed)
 
             await self._db.write(finish)
 
@@ -133,13 +173,22 @@ class Login:
     def _attempt(self, username: str, network: str) -> _Attempt:
         most, window = self._config.attempts, self._config.window
         return _Attempt(
-            Budget(self._key("name", username), most, window),
-            Budget(self._key("network", network), most * _PER_NETWORK, window),
+            Budget(attempt_key(self._token_key, "sign-in name", username), most, window),
+            Budget(
+                attempt_key(self._token_key, "sign-in network", network),
+                most * _PER_NETWORK,
+                window,
+            ),
         )
 
-    def _key(self, kind: str, counted: str) -> str:
-        text = f"sign-in {kind}\0{counted}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self._token_key.encode(), text, hashlib.sha256).hex()
+
+def _login(tx: Tx, actor: Actor) -> people.Login:
+    """The actor's account with its password; raises `Forbidden` where it is gone meanwhile."""
+    user = people.get_user(tx, actor.user or "")
+    login = people.login(tx, user.username)
+    if login is None:
+        raise Forbidden(_REFUSED)
+    return login
 
 
 def _holder(tx: Tx, username: str, kept: str) -> User:

@@ -21,11 +21,15 @@ _LONGEST = 200
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Whose session it is, its proof, and what files of the user must stay below, in bytes."""
+    """Whose session it is, its proof, and what files of the user must stay below, in bytes.
+
+    `has_password` is whether the user has a password of Cella's own.
+    """
 
     user: User
     proof: str
     upload_limit: int | None
+    has_password: bool
 
 
 class Sessions:
@@ -89,8 +93,13 @@ class Sessions:
         user = await self._user(secret)
         if user is None:
             return None
-        limit = rules.upload_limit(_actor(user), self._access)
-        return Holder(user, session_proof(self._token_key, secret), limit)
+        login = await self._db.read(lambda tx: people.login(tx, user.username))
+        return Holder(
+            user,
+            session_proof(self._token_key, secret),
+            rules.upload_limit(_actor(user), self._access),
+            has_password=login is not None and login.password is not None,
+        )
 
     async def _user(self, secret: str) -> User | None:
         if len(secret) > _LONGEST:

@@ -1,5 +1,6 @@
 """Running the place, described."""
 
+from cella.access.passwords import LONGEST, SHORTEST
 from cella.api.openapi.errors import answers
 from cella.api.openapi.parts import (
     A_DATE,
@@ -11,11 +12,13 @@ from cella.api.openapi.parts import (
     DATE,
     ID,
     TEXT,
+    USER_ID,
     Answers,
     Schema,
     an_id,
     an_object,
     json_body,
+    overridden,
     parameter,
     ref,
     route,
@@ -27,6 +30,12 @@ from cella.api.openapi.writing import ADDRESS, as_json
 _A_JOB = "5d2c42a08b0a4c7d9e6f1a2e"
 _A_KEPT_ONE = "5d2c42a08b0a4c7d9e6f1a2f"
 _USERNAME: Schema = {"type": "string", "minLength": 1, "maxLength": 128}
+_PASSWORD: Schema = {
+    "type": "string",
+    "format": "password",
+    "minLength": SHORTEST,
+    "maxLength": LONGEST,
+}
 _COUNTS = an_object({"ready": COUNT, "running": COUNT, "dead": COUNT})
 _PROGRESS = an_object(
     {
@@ -95,16 +104,16 @@ SCHEMAS: dict[str, Schema] = {
                 "type": "array",
                 "items": {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"},
             },
-            "password": {
-                "type": "string",
-                "format": "password",
-                "minLength": 8,
-                "maxLength": 1024,
-            },
+            "password": _PASSWORD,
         },
         ["username"],
         additionalProperties=False,
         description="Somebody who may sign in.",
+    ),
+    "PasswordNew": an_object(
+        {"password": _PASSWORD},
+        additionalProperties=False,
+        description="What somebody is to sign in with.",
     ),
     "TokenNew": an_object(
         {
@@ -278,6 +287,18 @@ ADD_USER = route(
         ref("schemas", "UserNew"),
         ada={"username": "ada", "email": "ada@studio.example", "roles": ["subscriber"]},
     ),
+    login=True,
+)
+SET_PASSWORD = route(
+    "Give a user a password",
+    answers(
+        {204: with_headers({"description": "Done."}, "Cache-Control")},
+        *_BODY_ERRORS,
+        404,
+    ),
+    USER_ID,
+    overridden("PUT"),
+    body=as_json(ref("schemas", "PasswordNew"), ada={"password": "correct horse battery staple"}),
     login=True,
 )
 LIST_TOKENS = route(

@@ -1,5 +1,6 @@
 """Sessions of browsers, described."""
 
+from cella.access.passwords import LONGEST, SHORTEST
 from cella.api.openapi.errors import answers
 from cella.api.openapi.parts import (
     A_PROJECT,
@@ -16,7 +17,7 @@ from cella.api.openapi.parts import (
     route,
     with_headers,
 )
-from cella.api.openapi.writing import as_json
+from cella.api.openapi.writing import as_json, sent
 
 _A_PROOF = "1e4f0c86a3b1d0e8d7b9a2c45f6e7d8c9b0a1f2e3d4c5b6a79880f1e2d3c4b5a"
 
@@ -45,6 +46,10 @@ SCHEMAS: dict[str, Schema] = {
                 **TEXT,
                 "description": "What changes by this session bring along as `X-CSRF-Token`.",
             },
+            "has_password": {
+                "const": True,
+                "description": "There where the user can change a password of Cella's own.",
+            },
             "sign_in": an_object(
                 {"oidc": TEXT},
                 description="Where browsers begin to sign in elsewhere, if they can.",
@@ -60,6 +65,18 @@ SCHEMAS: dict[str, Schema] = {
         ],
         "description": "A name and a password, or a token.",
     },
+    "PasswordChange": an_object(
+        {
+            "current": {"type": "string", "format": "password"},
+            "new": {
+                "type": "string",
+                "format": "password",
+                "minLength": SHORTEST,
+                "maxLength": LONGEST,
+            },
+        },
+        description="The password that one has, and the one that is to be.",
+    ),
 }
 """Components."""
 
@@ -73,6 +90,7 @@ _EXAMPLE = {
     },
     "upload_limit": 33554432,
     "csrf": _A_PROOF,
+    "has_password": True,
 }
 _SESSION = json_body("The session.", ref("schemas", "Session"), _EXAMPLE)
 _ELSEWHERE: Answers = {
@@ -121,6 +139,20 @@ END_SESSION = route(
         enum=["true", "false"],
     ),
     _PROOF,
+)
+CHANGE_PASSWORD = route(
+    "Change one's password",
+    answers(
+        {204: with_headers({"description": "Changed."}, "Cache-Control")},
+        *(400, 403, 408, 409, 413, 415, 429, 501, 507),
+    ),
+    _PROOF,
+    body=sent(
+        "PasswordChange",
+        SCHEMAS["PasswordChange"],
+        ada={"current": "correct horse battery staple", "new": "staple battery horse correct"},
+    ),
+    login=True,
 )
 LEAVE = route(
     "Sign in at the OpenID provider",
