@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
 from tests.api.test_films import settled
+from tests.api.test_make_token import PASSWORD, with_password
 from tests.browser.test_file_upload import CHROMIUM, QUIET, SCRIPTS, photo
 from tests.media.films import film, run
 from tests.support.providers import OidcServer
@@ -649,6 +650,11 @@ async def test_the_story_of_an_administrator(
     gone = served.get("/api/users/me", headers={"Authorization": f"Bearer {token}"})
     assert gone.status_code == 403
     await page.keyboard.press("Escape")
+    await line.get_by_role("button", name="Password").click()
+    await page.get_by_label("New password", exact=True).fill(PASSWORD)
+    await page.get_by_label("New password, again").fill(PASSWORD)
+    await button(page, f"Set password of {name}").click()
+    await expect(page.get_by_text("signed out everywhere")).to_be_visible()
     await line.get_by_role("button", name="Disable").click()
     await expect(line).to_contain_text("Disabled")
     await line.get_by_role("button", name="Enable").click()
@@ -656,7 +662,9 @@ async def test_the_story_of_an_administrator(
 
     await page.get_by_role("navigation").get_by_role("link", name="Projects").click()
     await page.get_by_role("row", name=project.name).get_by_role("button", name="Members").click()
-    await page.get_by_label("User", exact=True).select_option(label=name)
+    who = page.get_by_label("User name or e-mail")
+    await expect(who.locator("+ datalist").locator(f"[value='{name}']")).to_have_count(1)
+    await who.fill(name)
     await button(page, "Add member").click()
     await expect(button(page, f"Remove {name}")).to_be_visible()
     await page.keyboard.press("Escape")
@@ -668,6 +676,139 @@ async def test_the_story_of_an_administrator(
     await expect(page.get_by_text("The job is tried again")).to_be_visible()
     await job.get_by_role("link").click()
     await expect(page.get_by_role("main").get_by_text("image/png")).to_be_visible()
+
+
+async def test_the_story_of_an_owner(
+    served: Service, project: Project, owner: Account, enter: Enter
+) -> None:
+    """Lets somebody in and out and in, renames the project, opens it to all, deletes it."""
+    guest, reader = served.account(), served.account()
+    served.upload(owner, project, b"words", "notes.txt", "text/plain")
+    granted = {"permissions": {"users": [{"user": reader.id, "methods": ["GET", "POST"]}]}}
+    path = f"/api/projects/{project.id}"
+    current = {"If-Match": project.etag}
+    assert served.request("PATCH", path, owner, json=granted, headers=current).status_code == 200
+    page = await enter(owner, f"/p/{project.id}")
+    await tab_to(page, button(page, "Members and settings"))
+    await page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name=project.name)
+    await expect(dialog.get_by_role("listitem").first).to_contain_text("Owner, may do everything")
+    for _ in range(2):
+        line = dialog.get_by_role("listitem").filter(has_text=reader.username)
+        await expect(line).to_contain_text("May look, add files")
+        await line.get_by_role("button", name=f"Remove {reader.username}").click()
+        await expect(line).to_contain_text("Removed")
+        assert served.get(path, reader).status_code == 403
+        await line.get_by_role("button", name="Undo").click()
+    await expect(line).to_contain_text("May look, add files")
+    assert served.get(path, reader).status_code == 200
+    await page.get_by_label("User name or e-mail").fill("nobody at all")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("Nobody has the user name")
+    await page.get_by_label("User name or e-mail").fill(f"{guest.username}@studio.example")
+    await page.keyboard.press("Enter")
+    line = dialog.get_by_role("listitem").filter(has_text=f"{guest.username}@")
+    await expect(line).to_contain_text("May do everything")
+    await expect(page.get_by_label("User name or e-mail")).to_have_value("")
+    await audit(page)
+    assert served.get(path, guest).status_code == 200
+    await line.get_by_role("button", name=f"Remove {guest.username}").press("Enter")
+    undo = line.get_by_role("button", name="Undo")
+    await expect(undo).to_be_focused()
+    assert served.get(path, guest).status_code == 403
+    await undo.press("Enter")
+    await expect(line).to_contain_text("May do everything")
+    assert served.get(path, guest).status_code == 200
+
+    await button(page, "Settings").click()
+    await dialog.get_by_label("Name", exact=True).fill(f"{project.name} renamed")
+    await dialog.get_by_label("Description").fill("What it is about")
+    await dialog.get_by_label("Only members may see it").uncheck()
+    await audit(page)
+    await button(page, "Save").click()
+    await expect(page.get_by_role("heading", name=f"{project.name} renamed")).to_be_visible()
+    await expect(page.get_by_text("What it is about")).to_be_visible()
+    assert served.get(path).status_code == 200
+
+    await button(page, "Members and settings").click()
+    await expect(dialog.get_by_role("listitem").last).to_contain_text("Everybody")
+    await button(page, "Settings").click()
+    await button(page, "Delete project").click()
+    sure = page.get_by_role("dialog", name=f"Delete {project.name} renamed?")
+    await expect(sure).to_contain_text("It holds 1 file")
+    await expect(sure.get_by_role("button", name="Delete project")).to_be_disabled()
+    await audit(page)
+    await sure.get_by_role("textbox").fill(f"{project.name} renamed")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text(f"{project.name} renamed is deleted")).to_be_visible()
+    await expect(page.get_by_role("navigation").get_by_text("renamed")).to_have_count(0)
+    assert served.get(path, owner).status_code == 404
+
+
+async def test_who_leaves_a_project_is_asked_first(
+    served: Service, project: Project, owner: Account, enter: Enter
+) -> None:
+    guest = served.account()
+    body = {"project_id": project.id, "user_id": guest.id, "action": "add"}
+    assert served.request("POST", "/api/p/users", owner, json=body).status_code == 200
+    page = await enter(guest, f"/p/{project.id}")
+    await button(page, "Members and settings").click()
+    await button(page, f"Remove {guest.username}").click()
+    await page.get_by_role("dialog", name="Leave").get_by_role("button", name="Cancel").click()
+    await button(page, f"Remove {guest.username}").click()
+    await button(page, "Leave project").click()
+    await expect(page.get_by_text(f"You have left {project.name}")).to_be_visible()
+    await expect(page.get_by_role("link", name=project.name)).to_have_count(0)
+    assert served.get(f"/api/projects/{project.id}", guest).status_code == 403
+
+
+async def test_who_changes_the_own_password_stays(
+    context: BrowserContext, browser: Browser, served: Service
+) -> None:
+    ada = with_password(served)
+    new = "staple battery horse correct"
+    proof = json.dumps({"username": ada.username, "password": PASSWORD})
+    other = await browser.new_context()
+    for each in (context, other):
+        url = f"{served.url}/api/session"
+        assert (await each.request.post(url, data=proof, headers=JSON)).ok
+    page = await context.new_page()
+    await page.goto(served.url)
+    await page.get_by_role("button", name="Account of").press("Enter")
+    await page.get_by_role("menuitem", name="Change password").press("Enter")
+    current = page.get_by_label("Current password")
+    await expect(current).to_be_focused()
+    await current.fill("not this one")
+    await page.get_by_label("New password", exact=True).fill(new)
+    await page.get_by_label("New password, again").fill(new[1:])
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("differ")
+    await page.get_by_label("New password, again").fill(new)
+    await audit(page)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("The current password is wrong")
+    await current.fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Password changed")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("button", name="Account of")).to_be_visible()
+    told = await (await other.request.get(f"{served.url}/api/session")).json()
+    assert told["user"] is None
+    await other.close()
+    assert served.get("/api/users/me", ada).status_code == 200
+    answer = served.request(
+        "POST", "/api/session", json={"username": ada.username, "password": new}
+    )
+    assert answer.status_code == 200
+
+
+async def test_who_has_no_password_is_not_offered_to_change_it(
+    served: Service, owner: Account, enter: Enter
+) -> None:
+    page = await enter(owner, "/")
+    await page.get_by_role("button", name="Account of").click()
+    await expect(page.get_by_role("menuitem", name="Sign out", exact=True)).to_be_visible()
+    await expect(page.get_by_role("menuitem", name="password")).to_have_count(0)
 
 
 async def test_who_signs_out_is_out(served: Service, owner: Account, enter: Enter) -> None:

@@ -8,6 +8,8 @@ export interface Session {
   user: Person | null;
   /** Comes along with every change, so that no other page can have one made. */
   csrf?: string;
+  /** Whether the user has a password here, and does not sign in with a token or a provider only. */
+  has_password?: boolean;
   /** In bytes; null where there is no limit. */
   upload_limit: number | null;
   /** Where to begin signing in with a provider, if there is one. */
@@ -18,6 +20,8 @@ export interface Session {
 export const session = signal<Session | null>(null);
 export const user = computed(() => session.value?.user ?? null);
 export const isAdmin = computed(() => user.value?.roles?.includes("admin") ?? false);
+
+export const isChangingPassword = signal(false);
 
 /** The headers that a request needs besides the cookie. */
 export function credentials(method: string): Record<string, string> {

@@ -90,6 +90,15 @@ export function show(project: string, change: Partial<Query> = {}): void {
   look(0, 60);
 }
 
+/** Show no list, because its project is gone. */
+export function showNothing(): void {
+  batch(() => {
+    query.value = null;
+    selection.value = NOTHING;
+    forget();
+  });
+}
+
 /** Fetch what is missing of these places, and no more what was asked for elsewhere. */
 export function look(from: number, to: number): void {
   shown = [from, to];

@@ -1,8 +1,8 @@
 // Names of users, asked for once each.
 
 import { signal } from "@preact/signals";
-import { get } from "./api.ts";
-import type { Person } from "./types.ts";
+import { address, get } from "./api.ts";
+import type { List, Person, User } from "./types.ts";
 
 const names = signal<ReadonlyMap<string, string>>(new Map());
 const asked = new Set<string>();
@@ -38,6 +38,18 @@ export async function meet(project: string): Promise<void> {
   } catch {
     // Others see the names of those whose files they have looked at.
   }
+}
+
+/** All users, whom administrators may list. */
+export async function everyUser(signal: AbortSignal): Promise<User[]> {
+  const found: User[] = [];
+  let next: string | null = address("/api/users", { max_results: 250, sort: "username" });
+  while (next !== null) {
+    const list: List<User> = await get<List<User>>(next, {}, signal);
+    found.push(...list._items);
+    next = list._links?.next ? `/api/${list._links.next.href}` : null;
+  }
+  return found;
 }
 
 async function ask(id: string): Promise<void> {

@@ -2,10 +2,16 @@
 
 import { computed, signal } from "@preact/signals";
 import { address, api, get, sentence } from "./api.ts";
-import type { List, Project } from "./types.ts";
+import { query, showNothing } from "./files.ts";
+import { go, place } from "./router.ts";
+import { toast } from "./toasts.ts";
+import type { List, Permissions, Project } from "./types.ts";
 
 export const projects = signal<Project[] | null>(null);
 export const failure = signal<string | null>(null);
+
+/** The id of the project whose members and settings are shown. */
+export const managing = signal<string | null>(null);
 
 export const byId = computed(() => new Map(projects.value?.map((each) => [each._id, each]) ?? []));
 
@@ -33,6 +39,24 @@ export async function found(name: string, isPrivate: boolean): Promise<string> {
   });
   await load();
   return made._id;
+}
+
+/** Change fields of a project; those parts of the permissions that are not named stay. */
+export async function change(
+  project: Project,
+  fields: { name?: string; description?: string | null; permissions?: Partial<Permissions> },
+): Promise<void> {
+  await api("PATCH", `/api/projects/${project._id}`, { json: fields, etag: project._etag });
+}
+
+/** Go on without a project that was deleted, or that one is no longer in. */
+export async function left(project: Project, said: string): Promise<void> {
+  await load();
+  managing.value = null;
+  toast(said);
+  if (byId.value.has(project._id)) return;
+  if (query.value?.project === project._id) showNothing();
+  if (place.value.view === "project" && place.value.project === project._id) go("/");
 }
 
 export function may(project: string | undefined, method: "POST" | "PUT" | "DELETE"): boolean {

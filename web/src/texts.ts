@@ -7,6 +7,8 @@ const many = (count: number, one: string, other: string): string =>
 
 const files = (count: number): string => many(count, "file", "files");
 
+const MAY = { GET: "look", POST: "add files", PUT: "change", DELETE: "delete" };
+
 export const t = {
   name: "Cella",
   close: "Close",
@@ -109,6 +111,7 @@ export const t = {
     describe: "Add a description",
     delete: "Delete",
     restore: "Restore",
+    about: "About this project",
     information: "Information",
     links: "Links",
     linksHow: (until: string) => `Whoever has a link can use it, until ${until}.`,
@@ -224,6 +227,68 @@ export const t = {
     private: "Private",
     search: "Find a project",
     open: "Open navigation",
+    manage: "Members and settings",
+    parts: "Parts of the project",
+    members: "Members",
+    settings: "Settings",
+    seenByMembers: "Others do not see it.",
+    seenByAll: "Everybody sees its files with small previews, without signing in too.",
+    saved: "Project saved",
+    conflict: "Somebody else changed this project meanwhile. Look at it again, then repeat the change.",
+    delete: "Delete project",
+    deleteHow: "All of its files go with it, for everybody. This cannot be undone.",
+    deleteTitle: (name: string) => `Delete ${name}?`,
+    holds: (count: number, size: string) => `It holds ${files(count)}, ${size} in all.`,
+    deleteWarning:
+      "They will be gone for everybody at once, and links to them will be dead. Nobody can bring them back.",
+    deleted: (name: string) => `Project ${name} is deleted`,
+  },
+  members: {
+    title: "Members",
+    who: "User name or e-mail",
+    whoHow: "Exactly as in their account. Members may do everything here, and choose other members.",
+    add: "Add member",
+    added: (name: string) => `${name} is a member now`,
+    nobody: (name: string) =>
+      `Nobody has the user name or the address ${name}. Ask them how they sign in.`,
+    remove: (name: string) => `Remove ${name}`,
+    removed: (name: string) => `${name} is removed`,
+    isGone: "Removed",
+    undo: (name: string) => `Undo: let ${name} stay`,
+    everybody: "Everybody",
+    member: "Member",
+    owner: (may: string) => `Owner, ${may.charAt(0).toLowerCase()}${may.slice(1)}`,
+    may: (methods: string[]) =>
+      methods.length === Object.keys(MAY).length
+        ? "May do everything"
+        : `May ${Object.entries(MAY)
+            .filter(([method]) => methods.includes(method))
+            .map(([, verb]) => verb)
+            .join(", ")}`,
+    groups: (count: number) =>
+      count === 1
+        ? "Besides, the permissions name another group."
+        : `Besides, the permissions name ${number(count)} other groups.`,
+    leaveTitle: (name: string) => `Leave ${name}?`,
+    leave: "Leave project",
+    leaveHow: "You will not be able to come back by yourself. Another member has to add you again.",
+    left: (name: string) => `You have left ${name}`,
+  },
+  sure: {
+    type: (word: string) => `Type “${word}” to confirm`,
+  },
+  password: {
+    change: "Change password",
+    set: "Set password",
+    of: (name: string) => `Set password of ${name}`,
+    current: "Current password",
+    new: "New password",
+    again: "New password, again",
+    rules: (shortest: number) => `At least ${shortest} characters. Some words in a row are good.`,
+    differ: "The new passwords differ. Type the second one again.",
+    wrong: "The current password is wrong.",
+    changed: "Password changed. Your other browsers are signed out.",
+    given: (name: string) => `${name} has a new password, and is signed out everywhere`,
   },
   signIn: {
     title: "Sign in",
@@ -343,11 +408,7 @@ export const t = {
     created: "Created",
     expires: "Expires",
     never: "Never",
-    members: "Members",
-    membersOf: (name: string) => `Members of ${name}`,
-    noMembers: "No members besides the owner.",
-    addMember: "Add member",
-    removeMember: (name: string) => `Remove ${name}`,
+    password: "Password",
     actions: "Actions",
     ok: "in order",
     reload: "Reload",

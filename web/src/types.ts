@@ -64,6 +64,18 @@ export interface FileDoc {
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
+/** What somebody is granted by name. */
+export interface Grant {
+  user: string;
+  methods: Method[];
+}
+
+export interface Permissions {
+  world: Method[];
+  users: Grant[];
+  groups: { group: string; methods: Method[] }[];
+}
+
 export interface Project {
   _id: string;
   _etag: string;
@@ -75,6 +87,7 @@ export interface Project {
   user: string;
   category: string;
   is_private?: boolean;
+  permissions: Permissions;
   allowed_methods: Method[];
 }
 
@@ -84,6 +97,13 @@ export interface Person {
   full_name?: string;
   email?: string;
   roles?: string[];
+}
+
+/** A user as administrators see him. */
+export interface User extends Person {
+  _etag: string;
+  _created: string;
+  disabled?: boolean;
 }
 
 export interface List<T> {

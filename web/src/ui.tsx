@@ -108,7 +108,7 @@ export function Field(props: {
     <div class="field">
       <label for={id}>{props.label}</label>
       {props.children(id)}
-      {props.hint && <small>{props.hint}</small>}
+      {props.hint && <small id={`${id}-hint`}>{props.hint}</small>}
     </div>
   );
 }

@@ -7,8 +7,8 @@ import { t } from "../texts.ts";
 import { toast } from "../toasts.ts";
 import { Button, Empty, Progress } from "../ui.tsx";
 import { Head } from "./admin.tsx";
-import { useAsked } from "./asking.ts";
-import { Loading } from "./loading.tsx";
+import { useAsked } from "../asking.ts";
+import { Loading } from "../views/loading.tsx";
 
 interface Job {
   _id: string;

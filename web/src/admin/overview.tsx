@@ -6,8 +6,8 @@ import { t } from "../texts.ts";
 import { toast } from "../toasts.ts";
 import { Button } from "../ui.tsx";
 import { Head } from "./admin.tsx";
-import { useAsked } from "./asking.ts";
-import { Loading } from "./loading.tsx";
+import { useAsked } from "../asking.ts";
+import { Loading } from "../views/loading.tsx";
 import { Reports } from "./reports.tsx";
 
 interface Overviewed {

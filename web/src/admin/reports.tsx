@@ -3,8 +3,8 @@
 import { get } from "../api.ts";
 import { bytes, moment, number } from "../format.ts";
 import { t } from "../texts.ts";
-import { useAsked } from "./asking.ts";
-import { Loading } from "./loading.tsx";
+import { useAsked } from "../asking.ts";
+import { Loading } from "../views/loading.tsx";
 
 interface Finding {
   what: string;

@@ -1,22 +1,18 @@
 // Users, and the tokens that they sign in with.
 
 import { useState } from "preact/hooks";
-import { address, api, get, sentence } from "../api.ts";
+import { api, get, sentence } from "../api.ts";
 import { copy } from "../actions.ts";
 import { day } from "../format.ts";
+import { everyUser } from "../people.ts";
 import { t } from "../texts.ts";
 import { toast } from "../toasts.ts";
-import type { List, Person } from "../types.ts";
+import type { User } from "../types.ts";
 import { Button, Dialog, Field } from "../ui.tsx";
 import { Head } from "./admin.tsx";
-import { useAsked } from "./asking.ts";
-import { Loading } from "./loading.tsx";
-
-interface User extends Person {
-  _etag: string;
-  _created: string;
-  disabled?: boolean;
-}
+import { useAsked } from "../asking.ts";
+import { Loading } from "../views/loading.tsx";
+import { Password, SHORTEST } from "../views/password.tsx";
 
 interface Token {
   _id: string;
@@ -27,23 +23,13 @@ interface Token {
   subclient?: string;
 }
 
-export async function everyUser(signal?: AbortSignal): Promise<User[]> {
-  const found: User[] = [];
-  let next: string | null = address("/api/users", { max_results: 250, sort: "username" });
-  while (next !== null) {
-    const list: List<User> = await get<List<User>>(next, {}, signal);
-    found.push(...list._items);
-    next = list._links?.next ? `/api/${list._links.next.href}` : null;
-  }
-  return found;
-}
-
 export function Users() {
   const { found, problem, again } = useAsked(everyUser, []);
   const [wanted, setWanted] = useState("");
   const [isAdding, setIsAdding] = useState(false);
   const [tokensOf, setTokensOf] = useState<User | null>(null);
   const [rolesOf, setRolesOf] = useState<User | null>(null);
+  const [passwordOf, setPasswordOf] = useState<User | null>(null);
   const shown = found?.filter((each) =>
     `${each.username} ${each.full_name} ${each.email}`.toLowerCase().includes(wanted.toLowerCase()),
   );
@@ -99,13 +85,15 @@ export function Users() {
             <tbody>
               {shown.map((each) => (
                 <tr key={each._id}>
-                  <td>
+                  <td class="cut" title={each.username}>
                     <strong>{each.username}</strong>
                     {each.full_name !== each.username && (
                       <span class="muted"> {each.full_name}</span>
                     )}
                   </td>
-                  <td class="muted">{each.email}</td>
+                  <td class="muted cut" title={each.email}>
+                    {each.email}
+                  </td>
                   <td>
                     {(each.roles ?? []).map((role) => (
                       <span class="tag" key={role}>
@@ -127,6 +115,11 @@ export function Users() {
                       />
                       <Button label={t.admin.roles} icon="edit" onClick={() => setRolesOf(each)} />
                       <Button
+                        label={t.admin.password}
+                        icon="lock"
+                        onClick={() => setPasswordOf(each)}
+                      />
+                      <Button
                         label={each.disabled ? t.admin.enable : t.admin.disable}
                         kind={each.disabled ? "plain" : "danger"}
                         onClick={() => void shut(each)}
@@ -141,6 +134,7 @@ export function Users() {
       )}
       {isAdding && <NewUser onClose={() => setIsAdding(false)} onDone={again} />}
       {tokensOf && <Tokens user={tokensOf} onClose={() => setTokensOf(null)} />}
+      {passwordOf && <Password person={passwordOf} onClose={() => setPasswordOf(null)} />}
       {rolesOf && <Roles user={rolesOf} onClose={() => setRolesOf(null)} onDone={again} />}
     </>
   );
@@ -187,8 +181,20 @@ function NewUser({ onClose, onDone }: { onClose: () => void; onDone: () => void 
         <Field label={t.admin.roles} hint={t.admin.rolesHow}>
           {(id) => <input id={id} name="roles" autocomplete="off" />}
         </Field>
-        <Field label={`${t.signIn.password} (${t.admin.optional})`}>
-          {(id) => <input id={id} name="password" type="password" autocomplete="new-password" />}
+        <Field
+          label={`${t.signIn.password} (${t.admin.optional})`}
+          hint={t.password.rules(SHORTEST)}
+        >
+          {(id) => (
+            <input
+              id={id}
+              name="password"
+              type="password"
+              autocomplete="new-password"
+              aria-describedby={`${id}-hint`}
+              minLength={SHORTEST}
+            />
+          )}
         </Field>
         {problem && (
           <p class="problem" role="alert">

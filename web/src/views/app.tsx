@@ -3,10 +3,10 @@
 import { effect } from "@preact/signals";
 import { lazy } from "./lazy.tsx";
 import { useEffect } from "preact/hooks";
-import { renew, session, user } from "../auth.ts";
+import { isChangingPassword, renew, session, user } from "../auth.ts";
 import { query, selection, show, total } from "../files.ts";
 import { layout, showsDetails, toggleDetails } from "../prefs.ts";
-import { byId, load, projects } from "../projects.ts";
+import { byId, load, managing, projects } from "../projects.ts";
 import { follow, go, place } from "../router.ts";
 import { sentence } from "../api.ts";
 import { t } from "../texts.ts";
@@ -25,6 +25,8 @@ import { Tray } from "./tray.tsx";
 
 const Viewer = lazy(() => import("./viewer.tsx").then((module) => module.Viewer));
 const Admin = lazy(() => import("../admin/admin.tsx").then((module) => module.Admin));
+const ManagedProject = lazy(() => import("./project.tsx").then((module) => module.ManagedProject));
+const OwnPassword = lazy(() => import("./password.tsx").then((module) => module.OwnPassword));
 
 async function begin(): Promise<void> {
   try {
@@ -118,6 +120,8 @@ export function App() {
       <DropLayer />
       <RenameLayer />
       <NewProjectLayer />
+      {managing.value !== null && <ManagedProject />}
+      {isChangingPassword.value && <OwnPassword />}
       <ShortcutsLayer />
       <MenuLayer />
       <ToastLayer />

@@ -50,10 +50,19 @@ export function Details() {
 }
 
 function None() {
+  const about = byId.value.get(query.value?.project ?? "")?.description;
   return (
-    <Empty icon="info" title={t.details.none}>
-      {t.details.noneHow}
-    </Empty>
+    <>
+      {about && (
+        <section class="about">
+          <h3>{t.details.about}</h3>
+          <p>{about}</p>
+        </section>
+      )}
+      <Empty icon="info" title={t.details.none}>
+        {t.details.noneHow}
+      </Empty>
+    </>
   );
 }
 

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { sentence } from "../api.ts";
-import { isAdmin, signOut, user } from "../auth.ts";
+import { isAdmin, isChangingPassword, session, signOut, user } from "../auth.ts";
 import { query, show } from "../files.ts";
 import { Icon, type IconName } from "../icons.tsx";
 import { type Theme, theme } from "../prefs.ts";
@@ -11,7 +11,7 @@ import { failure, load, may, projects } from "../projects.ts";
 import { go, place } from "../router.ts";
 import { t } from "../texts.ts";
 import { toast } from "../toasts.ts";
-import { Button, showMenu } from "../ui.tsx";
+import { Button, type MenuItem, showMenu } from "../ui.tsx";
 import { founding } from "./new-project.tsx";
 import { showsShortcuts } from "./shortcuts.tsx";
 
@@ -177,6 +177,14 @@ function Account() {
     );
   }
   const name = me.full_name || me.username || "";
+  const hasPassword = session.value?.has_password === true;
+  const password: MenuItem = {
+    label: hasPassword ? t.password.change : t.password.set,
+    icon: "lock",
+    run: () => {
+      isChangingPassword.value = true;
+    },
+  };
   return (
     <button
       type="button"
@@ -186,6 +194,8 @@ function Account() {
         showMenu(
           name,
           [
+            // Others have their first one from an administrator.
+            ...(hasPassword || isAdmin.value ? [password, null] : []),
             { label: t.signIn.out, icon: "out", run: () => void leave(false) },
             { label: t.signIn.everywhere, icon: "key", run: () => void leave(true) },
           ],

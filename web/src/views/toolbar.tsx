@@ -6,7 +6,7 @@ import { user } from "../auth.ts";
 import { query, selection, show, total } from "../files.ts";
 import { acquaintances, meet } from "../people.ts";
 import { layout, showsDetails, tileSize, toggleDetails } from "../prefs.ts";
-import { byId, may } from "../projects.ts";
+import { byId, managing, may } from "../projects.ts";
 import { EVERYTHING, filtersOf, type Kind, type Query, type SortField } from "../query.ts";
 import { NOTHING } from "../selection.ts";
 import { t } from "../texts.ts";
@@ -43,10 +43,23 @@ export function Toolbar() {
             isNavigationOpen.value = true;
           }}
         />
-        <h1>
-          <span>{listed.deleted ? t.files.deleted : (project?.name ?? "")}</span>
-          {total.value !== null && <small>{t.files.count(total.value)}</small>}
-        </h1>
+        <div class="toolbar-title">
+          <h1>
+            <span>{listed.deleted ? t.files.deleted : (project?.name ?? "")}</span>
+            {total.value !== null && <small>{t.files.count(total.value)}</small>}
+          </h1>
+          {(may(listed.project, "PUT") || may(listed.project, "DELETE")) && (
+            <Button
+              label={t.projects.manage}
+              icon="users"
+              iconOnly
+              kind="quiet"
+              onClick={() => {
+                managing.value = listed.project;
+              }}
+            />
+          )}
+        </div>
         <Search listed={listed} />
         <div class="tools">
           <Button

@@ -1,7 +1,7 @@
 // Asking the server for what a view shows.
 
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { sentence, wasAborted } from "../api.ts";
+import { sentence, wasAborted } from "./api.ts";
 
 export interface Asked<T> {
   found: T | null;
