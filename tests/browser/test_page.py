@@ -795,11 +795,6 @@ async def test_who_changes_the_own_password_stays(
     told = await (await other.request.get(f"{served.url}/api/session")).json()
     assert told["user"] is None
     await other.close()
-    assert served.get("/api/users/me", ada).status_code == 200
-    answer = served.request(
-        "POST", "/api/session", json={"username": ada.username, "password": new}
-    )
-    assert answer.status_code == 200
 
 
 async def test_who_has_no_password_is_not_offered_to_change_it(
@@ -882,6 +877,10 @@ async def test_axe_finds_nothing_serious(
     await expect(page.get_by_role("heading", name="Links")).to_be_visible()
     await audit(page)
     if colours == "dark":
+        await page.goto(f"{served.url}/p/{project.id}")
+        await button(page, "Members and settings").click()
+        await expect(page.get_by_role("listitem").last).to_contain_text("Everybody")
+        await audit(page)
         return
     await page.goto(f"{served.url}/admin")
     await expect(page.get_by_text("in order").first).to_be_visible()
@@ -929,6 +928,10 @@ async def test_narrow_and_wide_windows_show_everything(
         .map(([html]) => html)
     """
     assert await page.evaluate(outside) == []
+    await button(page, "Members and settings").click()
+    await expect(page.get_by_label("User name or e-mail")).to_be_in_viewport()
+    assert await page.evaluate(outside) == []
+    await page.keyboard.press("Escape")
     if width < 800:
         await button(page, "Open navigation").click()
         await expect(page.get_by_role("link", name=project.name)).to_be_in_viewport()
