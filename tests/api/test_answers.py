@@ -43,6 +43,8 @@ REFUSALS = [
 METHODS = {
     f"/api/storage/stream/{NOWHERE}": {"POST"},
     f"/api/storage/stream/{NOWHERE}/a.bin": {"PUT"},
+    f"/api/uploads/{NOWHERE}": {"POST"},
+    f"/api/uploads/{NOWHERE}/{NOWHERE}": {"GET", "HEAD", "DELETE", "PATCH"},
     "/api/storage/file": {"POST"},
     f"/api/storage/file/aa/{NOWHERE}/bb/bbcc": {"GET", "HEAD", "POST"},
     "/api/files": {"GET", "HEAD", "POST"},

@@ -40,6 +40,12 @@ _OF_BYTES = ("length", "md5", "user")
 """What may be written of files without bytes."""
 
 
+@schemathesis.serializer("application/offset+octet-stream")
+def piece(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """A piece of an upload is bytes as they are."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 @schemathesis.hook
 def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
     """Leave the document's cursor out: it would leave no choice of the order."""

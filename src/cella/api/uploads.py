@@ -89,7 +89,7 @@ async def about_uploads(_: Request) -> Response:
         "Tus-Extension": _EXTENSIONS,
         "Tus-Max-Size": str(_MAX_LENGTH),
     }
-    return Response(status_code=204, headers=headers)
+    return Response(headers=headers)
 
 
 @router.post("/api/uploads/{project_id}", **BEGIN_UPLOAD)

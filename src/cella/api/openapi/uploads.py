@@ -84,13 +84,13 @@ SCHEMAS = {
 ABOUT_UPLOADS = route(
     "What tus can do here",
     {
-        204: with_headers(
+        200: with_headers(
             {"description": "See the headers."},
             *("Tus-Extension", "Tus-Max-Size", "Tus-Resumable", "Tus-Version"),
         )
     },
     PROJECT_ID,
-) | {"status_code": 204}
+) | {"status_code": 200}
 BEGIN_UPLOAD = route(
     "Begin an upload in pieces",
     answers(
