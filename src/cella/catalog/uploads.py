@@ -1,6 +1,7 @@
 """Uploads in pieces: what has arrived of them, and which blobs that is."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -26,23 +27,42 @@ _COLUMNS = (
 )
 _GET = sa.select(*_COLUMNS).where(uploads.c.id == sa.bindparam("upload_id"))
 _GET_LOCKED = _GET.with_for_update()
+# Those that failed count: what came of them takes room until they are dropped.
 _COUNT = (
     sa.select(sa.func.count())
     .select_from(uploads)
-    .where(uploads.c.user_id == sa.bindparam("of"), uploads.c.state.in_(("receiving", "storing")))
+    .where(
+        uploads.c.user_id == sa.bindparam("of"),
+        uploads.c.state.in_(("receiving", "storing", "failed")),
+    )
 )
 _PIECES = (
     sa.select(pieces.c.key, pieces.c.start, pieces.c.length)
-    .where(pieces.c.upload_id == sa.bindparam("upload_id"))
+    .where(
+        pieces.c.upload_id == sa.bindparam("upload_id"), pieces.c.start >= sa.bindparam("offset")
+    )
     .order_by(pieces.c.start)
+    .limit(sa.bindparam("most"))
 )
 # What is being made one blob goes on, however long that takes; its job ends it.
 _EXPIRED = (
-    sa.select(uploads.c.id)
-    .where(uploads.c.expires <= sa.bindparam("now"), uploads.c.state != "storing")
+    sa.select(uploads.c.expires, uploads.c.id)
+    .where(
+        uploads.c.expires <= sa.bindparam("now"),
+        uploads.c.state != "storing",
+        sa.tuple_(uploads.c.expires, uploads.c.id)
+        > sa.tuple_(sa.bindparam("since", type_=sa.BigInteger), sa.bindparam("beyond")),
+    )
     .order_by(uploads.c.expires, uploads.c.id)
     .limit(sa.bindparam("most"))
 )
+
+
+class Expired(NamedTuple):
+    """An upload that is to be dropped."""
+
+    expires: int
+    id: str
 
 
 def add(tx: Tx, upload: Upload) -> None:
@@ -118,9 +138,9 @@ def settle(tx: Tx, upload: Upload) -> None:
     )
 
 
-def pieces_of(tx: Tx, upload_id: str) -> list[Piece]:
-    """What has arrived, in order."""
-    rows = tx.execute(_PIECES, {"upload_id": upload_id})
+def pieces_of(tx: Tx, upload_id: str, *, offset: int = 0, most: int) -> list[Piece]:
+    """Up to `most` of what has arrived, in order: what begins at `offset` or after it."""
+    rows = tx.execute(_PIECES, {"upload_id": upload_id, "offset": offset, "most": most})
     return [Piece(row.key, row.start, row.length) for row in rows]
 
 
@@ -135,9 +155,11 @@ def drop_pieces(tx: Tx, keys: Sequence[str]) -> None:
         tx.execute(pieces.delete().where(pieces.c.key.in_(keys)))
 
 
-def expired(tx: Tx, now: float, most: int) -> list[str]:
-    """The ids of up to `most` uploads that are to be dropped, the oldest first."""
-    return list(tx.execute(_EXPIRED, {"now": int(now), "most": most}).scalars())
+def expired(tx: Tx, now: float, *, after: Expired | None = None, most: int) -> list[Expired]:
+    """Up to `most` uploads that are to be dropped, the oldest first; those that follow `after`."""
+    since, beyond = after or (-1, "")
+    given = {"now": int(now), "since": since, "beyond": beyond, "most": most}
+    return [Expired(*row) for row in tx.execute(_EXPIRED, given)]
 
 
 def remove(tx: Tx, upload_id: str) -> None:

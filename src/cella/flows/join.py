@@ -4,7 +4,8 @@ The pieces are read one after the other and put as one blob under a key of its o
 thought dead and is not writes another one, and which of them counts is one transaction.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from functools import partial
 
@@ -12,11 +13,12 @@ import msgspec
 
 from cella.aio import peek, together, uninterrupted
 from cella.catalog import uploads
+from cella.catalog.uploads import Expired
 from cella.clock import Clock
 from cella.db import Database, Tx
-from cella.errors import Corrupt, NotFound
-from cella.flows.arrivals import Arrivals, Content
-from cella.flows.config import COMPLETE_KEPT, FlowsConfig
+from cella.errors import CellaError, Corrupt, NotFound, StoreError
+from cella.flows.arrivals import Arrivals, Content, Permit
+from cella.flows.config import COMPLETE_KEPT, JOIN, FlowsConfig
 from cella.flows.intents import Intents
 from cella.flows.labels import label
 from cella.flows.reach import present_actor
@@ -26,12 +28,15 @@ from cella.jobs import queue
 from cella.jobs.queue import Job, Progress
 from cella.jobs.runner import Effect, Report
 from cella.media import sniff, types
-from cella.model import File, Piece, Upload
+from cella.model import Upload
 from cella.store import keys
 from cella.store.contract import Store
 
 _AT_ONCE = 16
 _BATCH = 100
+_PAGE = 500
+
+_log = logging.getLogger("cella.join")
 
 
 class Join:
@@ -86,11 +91,14 @@ class Join:
         self.failed(tx, job, queue.CANCELLED)
 
     async def _make(self, job: Job, upload: Upload, report: Report) -> Upload | None:
-        pieces = await self._db.read(lambda tx: uploads.pieces_of(tx, upload.id))
+        if upload.backend not in self._stores:
+            raise CellaError(f"The store {upload.backend} of its pieces is not configured.")
+        # Nobody's leave is worth hours of copying; it is asked for again at the end.
+        await self._db.read(lambda tx: self._permit(tx, upload))
         name = keys.original_name(new_blob_root(), upload.filename)
         key = keys.blob_key(upload.project, name)
         backend = self._arrivals.backend
-        async with aclosing(_read(self._stores[upload.backend], pieces)) as body:
+        async with aclosing(self._pieces(upload)) as body:
             head, whole = await peek(_reported(body, upload.length, report), sniff.HEAD)
             content_type = types.decide_type(
                 upload.filename, upload.declared_type, sniff.sniff(head)
@@ -128,7 +136,7 @@ class Join:
         present = _find(tx, upload.id, for_change=True)
         if present is None or present.state != "storing":
             return None
-        file = self._file(tx, present, content)
+        file = self._arrivals.document(self._permit(tx, present), content)
         self._arrivals.write(tx, file, key)
         complete = msgspec.structs.replace(
             present, state="complete", file=file.id, expires=int(self._clock.now()) + COMPLETE_KEPT
@@ -136,11 +144,21 @@ class Join:
         uploads.settle(tx, complete)
         return complete
 
-    def _file(self, tx: Tx, upload: Upload, content: Content) -> File:
-        permit = self._arrivals.permit(
-            tx, present_actor(tx, upload.user), upload.project, upload.length
-        )
-        return self._arrivals.document(permit, content)
+    def _permit(self, tx: Tx, upload: Upload) -> Permit:
+        """The leave that its uploader has at this moment."""
+        actor = present_actor(tx, upload.user)
+        return self._arrivals.permit(tx, actor, upload.project, upload.length)
+
+    async def _pieces(self, upload: Upload) -> AsyncGenerator[bytes, None]:
+        """The bytes of one piece after the other, of which there may be very many."""
+        store, offset = self._stores[upload.backend], 0
+        look = partial(uploads.pieces_of, upload_id=upload.id, most=_PAGE)
+        while pieces := await self._db.read(partial(look, offset=offset)):
+            for piece in pieces:
+                async with aclosing(store.get(piece.key)) as blocks:
+                    async for block in blocks:
+                        yield block
+            offset = pieces[-1].start + pieces[-1].length
 
 
 class DropUploads:
@@ -152,14 +170,24 @@ class DropUploads:
         self._clock = clock
 
     async def work(self, _job: Job, _report: Report) -> Effect:
-        """Drop those whose time is over, each as a whole."""
-        while some := await self._db.read(
-            lambda tx: uploads.expired(tx, self._clock.now(), _BATCH)
-        ):
-            for upload_id in some:
-                upload = await self._db.write(partial(self._end, upload_id=upload_id))
-                if upload is not None:
-                    await _drop(self._db, self._stores, upload)
+        """Drop those whose time is over, each as a whole.
+
+        One whose store fails does not keep back those after it. Raises the last such error.
+        """
+        after: Expired | None = None
+        failure: StoreError | None = None
+        look = partial(uploads.expired, now=self._clock.now(), most=_BATCH)
+        while some := await self._db.read(partial(look, after=after)):
+            for after in some:
+                upload = await self._db.write(partial(self._end, upload_id=after.id))
+                try:
+                    if upload is not None:
+                        await _drop(self._db, self._stores, upload)
+                except StoreError as error:
+                    _log.warning("upload %s cannot be dropped now: %s", after.id, error.message)
+                    failure = error
+        if failure is not None:
+            raise failure
         return nothing
 
     def retrying(self, tx: Tx, job: Job, reason: str) -> None:
@@ -173,9 +201,12 @@ class DropUploads:
 
     def _end(self, tx: Tx, upload_id: str) -> Upload | None:
         """End it, unless somebody has gone on with it this moment."""
+        # Jobs before rows, as whoever ends one locks them.
+        given_up = queue.dead_of(tx, upload_id, (JOIN,))
         upload = _find(tx, upload_id, for_change=True)
         if upload is None or upload.state == "storing" or upload.expires > self._clock.now():
             return None
+        queue.remove(tx, given_up)
         ended = msgspec.structs.replace(upload, state="ended")
         uploads.settle(tx, ended)
         return ended
@@ -184,9 +215,9 @@ class DropUploads:
 async def _drop(db: Database, stores: Mapping[str, Store], upload: Upload) -> None:
     """Delete the pieces, and the row of an upload that was ended. May be called again."""
     store = stores.get(upload.backend)
-    pieces = await db.read(lambda tx: uploads.pieces_of(tx, upload.id))
-    for at in range(0, len(pieces), _AT_ONCE):
-        some = [piece.key for piece in pieces[at : at + _AT_ONCE]]
+    look = partial(uploads.pieces_of, upload_id=upload.id, most=_AT_ONCE)
+    while pieces := await db.read(look):
+        some = [piece.key for piece in pieces]
         if store is not None:
             await together(store.delete(key) for key in some)
         await db.write(partial(uploads.drop_pieces, keys=some))
@@ -199,13 +230,6 @@ def _find(tx: Tx, upload_id: str, *, for_change: bool = False) -> Upload | None:
         return uploads.get(tx, upload_id, for_change=for_change)
     except NotFound:
         return None
-
-
-async def _read(store: Store, pieces: Sequence[Piece]) -> AsyncGenerator[bytes, None]:
-    for piece in pieces:
-        async with aclosing(store.get(piece.key)) as blocks:
-            async for block in blocks:
-                yield block
 
 
 async def _reported(
