@@ -17,7 +17,7 @@ import msgspec
 
 from cella.access import rules
 from cella.aio import peek, uninterrupted
-from cella.catalog import uploads
+from cella.catalog import people, uploads
 from cella.clock import Clock
 from cella.db import Database, Tx
 from cella.errors import BadRequest, Conflict, NotFound, TooManyRequests
@@ -25,6 +25,7 @@ from cella.flows.arrivals import Arrivals, Content, Permit
 from cella.flows.config import AT_ONCE, COMPLETE_KEPT, JOIN, FlowsConfig
 from cella.flows.intents import Intents
 from cella.flows.labels import label
+from cella.flows.reach import present_actor
 from cella.ids import is_id, new_blob_root, new_id
 from cella.jobs import queue
 from cella.jobs.bell import Bell
@@ -80,6 +81,8 @@ class Gather:
 
         def work(tx: Tx) -> Upload:
             permit = self._arrivals.permit(tx, actor, project_id, length)
+            # Locked, so that of several that begin at once each counts those before it.
+            people.get_user(tx, permit.user, for_change=True)
             if uploads.unfinished_of(tx, permit.user) >= most:
                 raise TooManyRequests(
                     f"You have {most} unfinished uploads; finish or end some of them first.",
@@ -190,6 +193,11 @@ class Gather:
             raise _missing(upload_id)
         if upload.state == "failed":
             raise Conflict(f"The upload has failed: {upload.reason}")
+        if upload.backend not in self._stores:
+            raise Conflict(
+                f"What has come of the upload lies in the store {upload.backend}, which is not "
+                "configured any more: begin it anew."
+            )
         return upload, self._arrivals.permit(tx, actor, project_id, upload.length)
 
     # Taking bytes in
@@ -238,6 +246,9 @@ class Gather:
         if upload.state != "receiving" or upload.received != piece.start:
             raise Conflict("The upload was gone on with, or ended, by another request meanwhile.")
         if content is None:
+            # The connection may last for hours: what nobody would give leave for takes no room.
+            actor = present_actor(tx, upload.user)
+            self._arrivals.permit(tx, actor, upload.project, upload.length)
             uploads.add_piece(tx, upload.id, piece)
             return self._grown(tx, upload, piece.start + piece.length)
         file = self._arrivals.document(permit, content)
@@ -287,6 +298,8 @@ class Gather:
             while upload.state == "storing" and (left := deadline - loop.time()) > 0:
                 await heard.wait(min(left, _LOOK_AGAIN))
                 upload = await self._db.read(look)
+        if upload.state == "ended":
+            raise _missing(upload.id)
         return upload
 
 
