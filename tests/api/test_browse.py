@@ -114,6 +114,29 @@ def test_the_top_has_the_folder_of_files(studio: Studio) -> None:
         }
 
 
+def test_pieces_of_an_upload_are_not_shown(local_studio: Studio) -> None:
+    """A file that is on its way is in no folder, whoever looks."""
+    service, member, project = local_studio.service, local_studio.member, local_studio.project
+    before = set(service.blobs(project))
+    begun = service.request(
+        "POST",
+        f"/api/uploads/{project.id}",
+        member,
+        headers={
+            "Tus-Resumable": "1.0.0",
+            "Upload-Length": "10",
+            "Content-Type": "application/offset+octet-stream",
+        },
+        content=b"half ",
+    )
+    assert begun.status_code == 201, begun.text
+    (key,) = set(service.blobs(project)) - before
+    assert sorted(local_studio.names(member)) == sorted(
+        file["file_path"] for file in local_studio.files
+    )
+    assert local_studio.get(f"{GCS}/{key}", member)["children"] == []
+
+
 def test_pages_have_everything_once(studio: Studio) -> None:
     """Also where they end beside a file that is deleted."""
     studio.put_strange()

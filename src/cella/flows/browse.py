@@ -2,11 +2,11 @@
 
 Who has full access to the project sees the store itself, and in it also what others have put
 there. Everybody else sees what the catalogue knows, by the one rule for files: the store is not
-asked at all. Blobs of deleted files are not shown to anybody.
+asked at all. Blobs of deleted files are not shown to anybody, and neither are pieces of uploads.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ import msgspec
 
 from cella.access import rules
 from cella.access.rules import AccessConfig
-from cella.catalog import browsing
+from cella.catalog import browsing, uploads
 from cella.catalog.browsing import Known
 from cella.catalog.files import ORIGINAL
 from cella.clock import Clock
@@ -68,6 +68,13 @@ class _Reader(NamedTuple):
     actor: Actor
     project: Project
     full: bool
+
+
+class _Facts(NamedTuple):
+    """Which of some blobs are of files, by their keys, and which are pieces of uploads."""
+
+    known: Mapping[str, Known]
+    pieces: Set[str]
 
 
 class Browse:
@@ -135,7 +142,10 @@ class Browse:
 
     async def _blob(self, reader: _Reader, backend: str, path: str, entry: Entry) -> Blob | Folder:
         key = f"{reader.project.id}/{path}"
-        known = (await self._db.read(lambda tx: browsing.by_keys(tx, [key]))).get(key)
+        facts = await self._db.read(partial(_facts, names=[key]))
+        known = facts.known.get(key)
+        if key in facts.pieces:
+            return Folder([])
         if known is not None:
             if known.file.deleted is not None:
                 return Folder([])
@@ -165,12 +175,13 @@ class Browse:
             found = await store.browse(bucket, path, after, at_once)
             folder = f"{bucket}/{path}/" if path else f"{bucket}/"
             names = [folder + entry.name for entry in found if not entry.is_folder]
-            known = await self._db.read(partial(browsing.by_keys, keys=names))
+            facts = await self._db.read(partial(_facts, names=names))
             shown = [
                 Item(entry.name)
                 if entry.is_folder
-                else self._item(reader, entry, known.get(folder + entry.name))
+                else self._item(reader, entry, facts.known.get(folder + entry.name))
                 for entry in found
+                if folder + entry.name not in facts.pieces
             ]
             items = [item for item in shown if item is not None]
             more = len(found) == at_once
@@ -270,6 +281,10 @@ class Browse:
         window = speller.window(self._clock.now())
         (link,) = speller.signed(bucket, [Linked(name, name, content_type)], window)
         return link
+
+
+def _facts(tx: Tx, names: Sequence[str]) -> _Facts:
+    return _Facts(browsing.by_keys(tx, names), uploads.known_keys(tx, names))
 
 
 def _may_be(path: str) -> bool:
