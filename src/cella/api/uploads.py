@@ -6,8 +6,8 @@ it, and so does a GET, which tus leaves to servers.
 """
 
 import base64
-import binascii
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cella.aio import uninterrupted
 from cella.api.answers import json_answer
 from cella.api.openapi.uploads import (
     ABOUT_UPLOADS,
@@ -30,7 +31,7 @@ from cella.http import problems
 from cella.http.bodies import announced_length, paced
 from cella.http.services import actor_of, services
 from cella.model import Upload
-from cella.names import clean_filename
+from cella.names import clean_filename, readable
 
 _VERSION = "1.0.0"
 _EXTENSIONS = "creation,creation-with-upload,expiration,termination"
@@ -106,7 +107,7 @@ async def begin_upload(request: Request) -> Response:
     length = _number(request, "upload-length")
     metadata = _metadata(request.headers.get("upload-metadata", ""))
     filename = metadata.get("filename") or metadata.get("name", "")
-    declared_type = metadata.get("filetype") or metadata.get("type") or _UNKNOWN
+    declared_type = readable(metadata.get("filetype") or metadata.get("type", "")) or _UNKNOWN
     actor = await actor_of(request)
     upload = await service.gather.begin(
         actor, project_id, clean_filename(filename), declared_type, length
@@ -118,7 +119,9 @@ async def begin_upload(request: Request) -> Response:
                 actor, project_id, upload.id, 0, announced_length(request), _body(request)
             )
         except BaseException:
-            await service.gather.end(actor, project_id, upload.id)
+            # What went wrong is told, and not what becomes of that; else it goes when it expires.
+            with suppress(Exception):
+                await uninterrupted(service.gather.end(actor, project_id, upload.id))
             raise
         headers["Upload-Offset"] = str(upload.received)
     return json_answer(_document(upload), 201, {**headers, **_NO_STORE, **_state(upload)})
@@ -225,7 +228,7 @@ def _metadata(header: str) -> Mapping[str, str]:
         key, _, value = pair.strip().partition(" ")
         try:
             found[key] = base64.b64decode(value.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise BadRequest(
                 f"Upload-Metadata: the value of {key[:40]!r} is not UTF-8 in Base64."
             ) from None
