@@ -6,16 +6,19 @@ Each test runs on a disk with SQLite and in memory with PostgreSQL.
 import asyncio
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.support.stock import DAY, HOUR, START, Meddling, Stock, furnished, stock
 
 from cella.catalog import files as catalog_files
-from cella.catalog import quarantine
+from cella.catalog import quarantine, uploads
 from cella.errors import StoreUnavailable, SweepRefused
 from cella.flows.sweep import Survey, Swept
-from cella.ids import new_blob_root
+from cella.ids import new_blob_root, new_id
+from cella.model import Piece, Upload
 from cella.store.failing import FailingStore, Faults, each_step
 
 WEEK = 7 * DAY
@@ -128,6 +131,64 @@ async def test_variations_of_a_file_that_is_being_processed_are_no_strays(stock:
     stock.change(file, status="complete")
     report = await look(stock)
     assert (report.busy, report.strays, report.differing) == (0, 1, 1)
+
+
+async def pieces(stock: Stock, count: int) -> tuple[Upload, list[str]]:
+    """An upload of which so many pieces have come, an hour after each other, and their keys."""
+    now = int(stock.clock.now())
+    upload = Upload(
+        id=new_id(),
+        created=now,
+        user=stock.project.user,
+        project=stock.project.id,
+        filename="plate.exr",
+        declared_type=None,
+        length=1000,
+        backend="local",
+        expires=now + int(WEEK),
+    )
+    stock.db.write_now(lambda tx: uploads.add(tx, upload))
+    keys = []
+    for number in range(count):
+        stock.clock.advance(HOUR)
+        keys.append(await stock.put(stock.key(new_blob_root()), b"a part"))
+        piece = Piece(keys[-1], number * 6, 6)
+        stock.db.write_now(partial(uploads.add_piece, upload_id=upload.id, piece=piece))
+    return upload, keys
+
+
+async def test_pieces_of_an_upload_are_no_strays(stock: Stock) -> None:
+    """However old they are, and however many follow the newest file; nor when it was ended."""
+    upload, keys = await pieces(stock, 25)
+    stock.clock.advance(2 * DAY)
+
+    for state in ("receiving", "storing", "failed", "complete", "ended"):
+        settled = msgspec.structs.replace(upload, state=state)
+        stock.db.write_now(partial(uploads.settle, upload=settled))
+        report = await act(stock, quarantine=True, purge=True, grace=0)
+        assert (report.busy, report.strays, report.noted, report.doubt) == (25, 0, 0, "")
+        assert not report.is_wrong
+    assert set(keys) <= await stock.keys()
+
+
+async def test_a_piece_that_nobody_knows_any_more_is_a_stray(stock: Stock) -> None:
+    """As where its store was not configured when its upload was dropped."""
+    _, (key,) = await pieces(stock, 1)
+    await stock.add()
+    stock.clock.advance(2 * DAY)
+    stock.db.write_now(lambda tx: uploads.drop_pieces(tx, [key]))
+    assert (await act(stock, quarantine=True)).noted == 1
+    assert in_quarantine(stock) == {key}
+
+
+async def test_what_has_become_a_piece_leaves_the_quarantine(stock: Stock) -> None:
+    key = await lone_stray(stock)
+    assert (await act(stock, quarantine=True)).noted == 1
+    upload, _ = await pieces(stock, 0)
+    stock.db.write_now(lambda tx: uploads.add_piece(tx, upload.id, Piece(key, 0, 12)))
+    report = await act(stock, quarantine=True, purge=True, grace=0)
+    assert (report.busy, report.released, report.purged) == (1, 1, 0)
+    assert key in await stock.keys()
 
 
 async def test_what_is_deleted_or_replaced_meanwhile_is_not_accused(stock: Stock) -> None:
