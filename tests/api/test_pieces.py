@@ -297,6 +297,18 @@ def test_metadata_may_be_short(tus_here: Tus, metadata: str) -> None:
     assert told["filename"] == ("a.txt" if "YS50eHQ" in metadata else "unnamed")
 
 
+@pytest.mark.parametrize(
+    ("metadata", "status"),
+    [(b"filename \xe4", 400), (b"filename YS50eHQ=,type dGV4dAAvcGxhaW4=", 201)],
+    ids=["no ASCII", "NUL"],
+)
+def test_metadata_may_be_hostile(tus: Tus, metadata: bytes, status: int) -> None:
+    """What is no Base64 is refused; what no database can hold is left out."""
+    headers: dict[str, Any] = {**TUS, "Upload-Length": "1", "Upload-Metadata": metadata}
+    answer = tus.ask("POST", headers=headers)
+    assert answer.status_code == status, answer.text
+
+
 def test_another_version_and_another_type_are_refused(tus_here: Tus) -> None:
     path = tus_here.begin(10)
     chunk = {"Content-Type": CHUNK["Content-Type"], "Upload-Offset": "0"}
