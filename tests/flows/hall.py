@@ -4,6 +4,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ START = 1_790_000_000.0
 DAY = 86400.0
 LEASE = 30.0
 PIECE = 1000
+_EFFECTS = ("write", "intend", "put", "settle", "delete")
 CHUNK = 5000
 BODY = random.Random(20261130).randbytes(2600)
 
@@ -100,6 +102,7 @@ class Hall(House):
         self.clock = ManualClock(START)
         self.stores: dict[str, Store] = {"local": store}
         self.backend = "local"
+        self.bell = Bell()
         self.access = AccessConfig()
         self.config = FlowsConfig(upload_wait=0.0)
         self.actor = Actor(user=self.user)
@@ -110,7 +113,7 @@ class Hall(House):
         """The flow, with whatever it touches going wrong after the plan."""
         return Gather(
             **self._parts(faults or Faults()),
-            bell=Bell(),
+            bell=self.bell,
             config=self.config,
             slots=Slots(8, "uploads"),
             attempts=3,
@@ -150,9 +153,14 @@ class Hall(House):
     def each_step(self, mode: Mode) -> Iterator[Faults]:
         """Plans that fail one step after the other.
 
-        With PostgreSQL only transactions that write fail: the rest is the same with SQLite.
+        With PostgreSQL only transactions that write fail: the rest is the same with SQLite. And
+        what has no effect is the same before and after.
         """
-        return each_step(mode=mode, only=None if self.db.is_sqlite else "write")
+        if not self.db.is_sqlite:
+            return each_step(mode=mode, only="write")
+        if mode != "after":
+            return each_step(mode=mode)
+        return chain.from_iterable(each_step(mode=mode, only=name) for name in _EFFECTS)
 
     # The client
 

@@ -6,10 +6,12 @@ there, the totals are true. When all has ended and expired, stores hold what fil
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from tests.flows.hall import BODY, DAY, PIECE, START, Hall, broken, catalogue, hall
+import sqlalchemy as sa
+from tests.flows.hall import BODY, DAY, LEASE, PIECE, START, Hall, broken, catalogue, hall
 from tests.support.stores import chunked
 
 from cella.access.rules import AccessConfig
@@ -165,7 +167,15 @@ async def test_it_goes_at_any_step_of_a_request(
     assert refused > 0
 
 
-async def test_it_is_ended_at_any_step_of_joining(hall: Hall) -> None:
+async def only_ended(hall: Hall, upload: Upload) -> None:
+    """Its uploader ends it, and no worker has seen that yet."""
+    await hall.end(upload)
+
+
+@pytest.mark.parametrize("goes", [ended, only_ended])
+async def test_it_is_ended_at_any_step_of_joining(
+    hall: Hall, goes: Callable[[Hall, Upload], Awaitable[None]]
+) -> None:
     """Either the file is there or nothing is, and whoever ends it is told which."""
     outcomes = set()
     for faults in hall.each_step("stall"):
@@ -175,7 +185,7 @@ async def test_it_is_ended_at_any_step_of_joining(hall: Hall) -> None:
         task = await stalled(faults, hall.work(job, hall.join(faults)))
         outcome = "file"
         with contextlib.suppress(Conflict):
-            await ended(hall, upload)
+            await goes(hall, upload)
             outcome = "nothing"
         faults.release()
         with contextlib.suppress(CellaError):
@@ -186,6 +196,74 @@ async def test_it_is_ended_at_any_step_of_joining(hall: Hall) -> None:
         assert hall.leftovers() == []
         await hall.clear()
     assert outcomes == {"file", "nothing"}
+
+
+@pytest.mark.parametrize("stop", [1700, len(BODY)])
+async def test_it_is_gone_on_with_a_moment_before_it_is_dropped(hall: Hall, stop: int) -> None:
+    """Who was going on with it when its time was over has the better right."""
+    upload = await hall.begin()
+    slow = Faults(1, only="put", mode="stall")
+    sent = await stalled(slow, hall.send(upload, hall.gather(slow), stop=stop))
+    hall.clock.advance(8 * DAY)
+    late = Faults(1, only="write", mode="stall")
+    dropped = await stalled(late, hall.drop_expired(late))
+    slow.release()
+    await sent
+    if stop == len(BODY):
+        hall.clock.advance(8 * DAY)
+    late.release()
+    await dropped
+    await hall.check()
+    await resumed(hall, upload)
+
+
+async def test_who_waits_for_the_file_of_an_upload_is_told_that_it_was_ended(hall: Hall) -> None:
+    hall.config = FlowsConfig(upload_wait=60.0)
+    upload = await hall.begin()
+    waits = asyncio.ensure_future(hall.send(upload))
+    while upload.id not in hall.bell.topics:
+        await asyncio.sleep(0)
+    await hall.end(upload)
+    hall.bell.ring(upload.id)
+    with pytest.raises(NotFound):
+        await waits
+
+
+async def test_cancelled_while_a_commit_is_under_way(hall: Hall) -> None:
+    """A commit that cannot be stopped any more is not taken for one that failed."""
+    for statement in ("INSERT INTO pieces", "INSERT INTO files"):
+        upload = await hall.begun(800) if "pieces" in statement else await hall.begun(len(BODY))
+        writing, go_on = threading.Event(), threading.Event()
+
+        def hold(
+            _c: object,
+            _cursor: object,
+            text: str,
+            *_rest: object,
+            wanted: str = statement,
+            begun: threading.Event = writing,
+            waits: threading.Event = go_on,
+        ) -> None:
+            if text.startswith(wanted):
+                begun.set()
+                waits.wait(30)
+
+        sa.event.listen(hall.db.engine, "before_cursor_execute", hold)
+        job = hall.claim()
+        work = hall.send(upload) if job is None else hall.work(job, hall.join())
+        task: asyncio.Future[object] = asyncio.ensure_future(work)
+        await asyncio.to_thread(writing.wait, 30)
+        task.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        sa.event.remove(hall.db.engine, "before_cursor_execute", hold)
+        await hall.check()
+        assert hall.leftovers() == []
+        hall.clock.advance(LEASE)
+        await resumed(hall, upload)
+        await hall.clear()
 
 
 async def test_what_is_being_joined_does_not_expire(hall: Hall) -> None:

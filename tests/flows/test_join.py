@@ -64,6 +64,29 @@ async def test_a_worker_that_is_thought_dead_changes_nothing(hall: Hall) -> None
     assert lost > 0
 
 
+async def test_its_successor_is_still_at_it(hall: Hall) -> None:
+    """The file is the successor's, however soon the older attempt comes to its end."""
+    upload = await hall.begun(len(BODY))
+    plans = [Faults(1, only="put", mode="stall") for _ in range(2)]
+    attempts = []
+    for faults in plans:
+        job = hall.claim()
+        assert job is not None
+        attempts.append(asyncio.ensure_future(hall.work(job, hall.join(faults))))
+        await faults.stalled.wait()
+        hall.clock.advance(LEASE)
+    first, second = attempts
+    plans[0].release()
+    with pytest.raises(LeaseLost):
+        await first
+    assert hall.now(upload).state == "storing"
+    await hall.check()
+    plans[1].release()
+    await second
+    assert await hall.check() == {hall.now(upload).file}
+    assert hall.leftovers() == []
+
+
 async def test_its_successor_fails_and_it_does_not(hall: Hall) -> None:
     """What the older attempt brings does not count, and the newer one's verdict stands."""
     upload = await hall.begun(len(BODY))
