@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from tests.flows.hall import BODY, DAY, LEASE, PIECE, START, Hall, broken, catal
 from tests.support.stores import chunked
 
 from cella.access.rules import AccessConfig
+from cella.catalog import uploads
 from cella.errors import (
     BadRequest,
     CellaError,
@@ -27,6 +29,7 @@ from cella.errors import (
     TooManyRequests,
 )
 from cella.flows.config import FlowsConfig
+from cella.jobs import queue
 from cella.model import Upload
 from cella.store.checked import CheckedStore
 from cella.store.failing import FailingStore, Faults, Mode
@@ -254,10 +257,14 @@ async def test_cancelled_while_a_commit_is_under_way(hall: Hall) -> None:
         task: asyncio.Future[object] = asyncio.ensure_future(work)
         await asyncio.to_thread(writing.wait, 30)
         task.cancel()
-        await asyncio.sleep(0)
+        # Time for whoever would look now whether the row is there.
+        for _ in range(5):
+            await hall.db.read(queue.counts)
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await task
+        # It waits for the transaction that was under way.
+        await hall.db.write(partial(uploads.get, upload_id=upload.id, for_change=True))
         sa.event.remove(hall.db.engine, "before_cursor_execute", hold)
         await hall.check()
         assert hall.leftovers() == []
