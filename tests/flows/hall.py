@@ -41,7 +41,6 @@ from cella.scratch import Scratch
 from cella.slots import Slots
 from cella.store.checked import CheckedStore
 from cella.store.contract import Store
-from cella.store.disk import DiskStore
 from cella.store.failing import FailingStore, Faults, Mode, each_step
 from cella.store.memory import MemoryStore
 
@@ -72,17 +71,13 @@ def catalogue(
 async def hall(
     catalogue: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator["Hall"]:
-    """A hall on a disk with SQLite, and in memory with PostgreSQL; two pieces are a page."""
+    """A hall with each database, its bytes in memory; two pieces are a page."""
     monkeypatch.setattr(join, "_PAGE", 2)
     monkeypatch.setattr(join, "_AT_ONCE", 2)
-    make = DiskStore if catalogue.is_sqlite else lambda _: MemoryStore()
-    store = CheckedStore(make(tmp_path / "blobs"))
-    await store.open()
-    made = Hall(catalogue, store, tmp_path / "scratch")
+    made = Hall(catalogue, CheckedStore(MemoryStore()), tmp_path / "scratch")
     made.scratch.open()
     yield made
     made.scratch.close()
-    await store.close()
     catalogue.write_now(_empty)
 
 
