@@ -244,7 +244,7 @@ def test_rights_that_were_lost_end_it(tus_here: Tus) -> None:
     service.soft_delete(tus_here.project)
     assert tus_here.append(path, 5, b"67890").status_code == 404
     service.disable(tus_here.by)
-    assert tus_here.append(path, 5, b"67890").status_code == 404
+    assert tus_here.append(path, 5, b"67890").status_code == 403
 
 
 def test_the_limit_of_a_role_holds_before_the_first_byte(local: Service) -> None:

@@ -82,7 +82,7 @@ class _TusRoute(APIRoute):
 router = APIRouter(tags=["Upload"], route_class=_TusRoute)
 
 
-@router.options("/api/uploads/{project_id}", **ABOUT_UPLOADS)
+@router.options("/api/uploads/{project_id}", response_class=Response, **ABOUT_UPLOADS)
 async def about_uploads(_: Request) -> Response:
     """Which version of tus there is, and which of its extensions."""
     headers = {

@@ -20,7 +20,7 @@ from cella.aio import peek, uninterrupted
 from cella.catalog import people, uploads
 from cella.clock import Clock
 from cella.db import Database, Tx
-from cella.errors import BadRequest, Conflict, NotFound, TooManyRequests
+from cella.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests
 from cella.flows.arrivals import Arrivals, Content, Permit
 from cella.flows.config import AT_ONCE, COMPLETE_KEPT, JOIN, FlowsConfig
 from cella.flows.intents import Intents
@@ -173,6 +173,8 @@ class Gather:
         for_change: bool = False,
     ) -> Upload:
         """The upload, if it is the actor's, or the actor an administrator."""
+        if actor.is_anonymous:
+            raise Forbidden("Sign in first: uploading needs a valid token.")
         if not is_id(upload_id):
             raise _missing(upload_id)
         upload = uploads.get(tx, upload_id, for_change=for_change)

@@ -147,7 +147,7 @@ READ_UPLOAD = route(
                 *("Cache-Control", "Upload-Length", "Upload-Offset", *_STATE),
             )
         },
-        *(404, 412),
+        *(403, 404, 412),
     ),
     PROJECT_ID,
     _UPLOAD_ID,
