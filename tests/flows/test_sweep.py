@@ -371,6 +371,9 @@ async def test_several_at_once_do_no_harm(stock: Stock) -> None:
 
     stock.clock.advance(WEEK)
     await at_once(stock, quarantine=True, purge=True)
+    assert await stock.keys() == before - keys
+    # One that looked before another purged may note what is gone by then; the next one sees that.
+    await act(stock, quarantine=True)
     assert in_quarantine(stock) == set()
     assert await stock.keys() == before - keys
 
