@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from tests.support.databases import sqlite
 from tests.support.faults import FailingDatabase
-from tests.support.providers import until
 from tests.support.stores import FACTORIES, body, read
 from tests.support.yard import HERE, NOW, THERE, Yard
 
@@ -535,10 +534,11 @@ async def test_what_is_swept_away_while_the_rest_is_copied_is_missed(yard: Yard)
     first, *_, last = sorted(await yard.keys(THERE))
     await yard.stores[THERE].delete(last)
     stalled = Faults(1, only="put", mode="stall")
-    found: list[int] = []
-    moving = asyncio.create_task(moved(yard, faults=stalled, advance=found.append))
+    there: list[int] = []
+    moving = asyncio.create_task(moved(yard, faults=stalled, advance=there.append))
     await stalled.stalled.wait()
-    await until(lambda: len(found) == 2)
+    while len(there) < 2:
+        await asyncio.sleep(0.001)
     await yard.stores[THERE].delete(first)
     stalled.release()
     assert states(await moving) == {"busy": 1}
