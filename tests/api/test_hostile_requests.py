@@ -125,6 +125,12 @@ def _known(service: Service, admin: Account) -> dict[str, str]:
     document = service.upload(admin, project)
     path = document["link"].partition("/api/storage/file/")[2].partition("?")[0]
     other = service.account()
+    begun = service.request(
+        "POST",
+        f"/api/uploads/{project.id}",
+        admin,
+        headers={"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"},
+    )
     (issued,) = service.assembly.administer.tokens(other.username)
     return {
         "project_id": project.id,
@@ -132,6 +138,7 @@ def _known(service: Service, admin: Account) -> dict[str, str]:
         "user_id": other.id,
         "token_id": issued.token.id,
         "job_id": document["_id"],
+        "upload_id": begun.headers["Location"].rpartition("/")[2],
         "bucket": project.id,
         "subdir": "_",
         "path": path,
