@@ -27,7 +27,8 @@ _THEN = 1_795_368_000
 
 # A login that is missing is 403 here, never 401. No schema can tell whether an etag is the current
 # one (412) or a range lies in a file (416), and passwords are not guessed for ever (429). A missing
-# If-Match is 428 (RFC 6585), unless there is nothing to change (404) or no right to (403).
+# If-Match is 428 (RFC 6585), unless there is nothing to change (404) or no right to (403). Without
+# what tus wants it is 412 for its version, and else 400.
 _CHECKS = """\
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "3xx", 403, 404, 409, 412, 416, 429]
@@ -36,7 +37,7 @@ expected-statuses = ["2xx", "3xx", 403, 404, 409, 412, 416, 429]
 expected-statuses = [400, 403, 404, 405, 409, 412, 415, 422, 428, 429]
 
 [checks.missing_required_header]
-expected-statuses = [403, 404, 428]
+expected-statuses = [400, 403, 404, 412, 428]
 """
 # Ids that somebody has, and etags that are current whatever the others have changed meanwhile. To
 # delete things the etag has to be the right one.

@@ -19,11 +19,12 @@ from schemathesis.openapi.checks import (
 from cella.api.openapi.parts import A_CURSOR
 
 # Of queries: how much they ask for, and regular expressions. Of cursors: whose they are. Of names:
-# which characters are letters.
+# which characters are letters. Of uploads: how many bytes come, and what Base64 and types are.
 _REQUEST = re.compile(
     r"`where` (is nested deeper|has more than|is longer)|.*\$regex|`cursor` is none that"
     r"|Of the form's field 'name' nothing is left|`user_email` must be an address"
     r"|A user's name is 1 to 128 letters|The email is no address"
+    r"|The upload was begun with Upload-Length|Upload-Metadata(:| has)|Missing content type"
 )
 # Of documents: what else there is, which characters are letters, and what goes with what.
 _DOCUMENT = re.compile(
