@@ -123,7 +123,7 @@ def pieces(folder: Path) -> Iterator[Result]:
             "1 GiB upload in pieces, until the file is there / by form",
             a / b,
             "×",
-            2.5,
+            None,
             True,
             f"{a:.2f} s and {b:.2f} s, medians of {_ROUNDS}; "
             f"server memory at most {peak.main / (1 << 20):.0f} MiB",
