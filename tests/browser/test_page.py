@@ -233,6 +233,7 @@ async def test_the_story_of_a_newcomer(
     await expect(page.get_by_role("region", name="Uploads")).to_contain_text("3 files uploaded")
 
     await tile(page, films.name).dblclick()
+    await expect(page.get_by_role("region", name="Uploads")).to_have_count(0)
     await expect(page).to_have_url(re.compile("/f/"))
     await button(page, "Play").click()
     await expect(button(page, "Pause")).to_be_visible()
@@ -378,6 +379,17 @@ async def beyond_a_line(
         await context.close()
 
 
+async def half_sent(page: Page, line: Line, path: Path, most: int) -> tuple[bytes, Locator]:
+    """Drop a file of which the line passes so many bytes on; what it holds, and the tray."""
+    content = os.urandom(6_000_000)
+    path.write_bytes(content)
+    line.holds_after = line.passed + most
+    await page.evaluate(DROP, dropped(path))
+    tray = page.get_by_role("region", name="Uploads")
+    await expect(tray).to_contain_text(re.compile(r"[1-9][\d.]* MB / 6"))
+    return content, tray
+
+
 def content_of(served: Service, owner: Account, project: Project) -> bytes:
     """What the one file of the project holds."""
     found = served.get(f"/api/files?where={json.dumps({'project': project.id})}", owner)
@@ -392,13 +404,8 @@ async def test_a_connection_that_is_lost_for_long_costs_a_click_and_no_byte(
     project: Project,
     tmp_path: Path,
 ) -> None:
-    content = os.urandom(6_000_000)
-    (tmp_path / "large.bin").write_bytes(content)
     async with beyond_a_line(served, browser, owner, project) as (page, line):
-        line.holds_after = line.passed + 3_000_000
-        await page.evaluate(DROP, dropped(tmp_path / "large.bin"))
-        tray = page.get_by_role("region", name="Uploads")
-        await expect(tray).to_contain_text(re.compile(r"[1-9][\d.]* MB / 6"))
+        content, tray = await half_sent(page, line, tmp_path / "large.bin", 3_000_000)
         line.cut()
         await expect(tray).to_contain_text("The connection was lost", timeout=60_000)
         line.mend()
@@ -417,13 +424,8 @@ async def test_a_connection_that_is_lost_for_a_moment_costs_nothing(
     project: Project,
     tmp_path: Path,
 ) -> None:
-    content = os.urandom(6_000_000)
-    (tmp_path / "large.bin").write_bytes(content)
     async with beyond_a_line(served, browser, owner, project) as (page, line):
-        line.holds_after = line.passed + 3_000_000
-        await page.evaluate(DROP, dropped(tmp_path / "large.bin"))
-        tray = page.get_by_role("region", name="Uploads")
-        await expect(tray).to_contain_text(re.compile(r"[1-9][\d.]* MB / 6"))
+        content, tray = await half_sent(page, line, tmp_path / "large.bin", 3_000_000)
         line.cut()
         line.mend()
         await expect(tray).to_contain_text("1 file uploaded")
@@ -437,14 +439,9 @@ async def test_a_page_that_was_closed_goes_on_when_the_file_is_dropped_again(
     project: Project,
     tmp_path: Path,
 ) -> None:
-    content = os.urandom(6_000_000)
-    (tmp_path / "large.bin").write_bytes(content)
     async with beyond_a_line(served, browser, owner, project) as (page, line):
-        line.holds_after = line.passed + 4_000_000
         page.on("dialog", lambda dialog: asyncio.create_task(dialog.accept()))
-        await page.evaluate(DROP, dropped(tmp_path / "large.bin"))
-        tray = page.get_by_role("region", name="Uploads")
-        await expect(tray).to_contain_text(re.compile(r"[1-9][\d.]* MB / 6"))
+        content, tray = await half_sent(page, line, tmp_path / "large.bin", 4_000_000)
         url = page.url
         await page.goto("about:blank")
         line.cut()

@@ -116,7 +116,7 @@ export function App() {
         {now.view === "admin" ? <Admin /> : <Files />}
       </div>
       {isViewing && <Viewer key="viewer" />}
-      <Tray />
+      {!isViewing && <Tray />}
       <DropLayer />
       <RenameLayer />
       <NewProjectLayer />
